@@ -30,7 +30,9 @@ say = $(if $(V),,@printf '%-5s %s\n' '$(1)' '$(2)';)
 # --- sources -----------------------------------------------------------------
 
 ASN1_SRC := asn1/ber.c asn1/cdt.c
-PMUL_SRC :=
+PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pmul/table.c \
+	pmul/pace.c pmul/ring.c pmul/store.c pmul/tx.c pmul/tx_ack.c pmul/rx.c \
+	pmul/rx_life.c pmul/ack.c pmul/config.c pmul/engine.c
 SMTP_SRC :=
 MULE_SRC :=
 CFG_SRC :=
@@ -40,14 +42,14 @@ MULECTL_SRC :=
 MULELINK_SRC :=
 
 ASN1_TESTS := cdt
-PMUL_TESTS :=
+PMUL_TESTS := seqset pdu parts pace tx rx rx_ack engine scenario sim
 SMTP_TESTS :=
 MULE_TESTS :=
 CFG_TESTS :=
 GATEWAY_TESTS :=
 
 ASN1_FUZZ := cdt
-PMUL_FUZZ :=
+PMUL_FUZZ := pdu engine
 SMTP_FUZZ :=
 MULE_FUZZ :=
 CFG_FUZZ :=

@@ -1,0 +1,516 @@
+/*
+ * One outgoing message, see tx.h.
+ *
+ * A round names the destinations that are incomplete, then sends what they
+ * lack: everything while one of them has never been heard, else the union of
+ * the missing lists (ACP 142, retransmission).  A destination's list stays
+ * until its next Ack, because what was sent again may have been lost again.
+ *
+ * What is known changes during a round.  Numbers beyond the cursor are sent in
+ * this round, so an early Ack naming them is no news; numbers behind it have
+ * to wait for the next.
+ */
+#include "pmul/tx.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- a new message --------------------------------------------------------- */
+
+static void
+swap(struct pmul_tx_dest *a, struct pmul_tx_dest *b)
+{
+	struct pmul_tx_dest t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+static void
+sift(struct pmul_tx_dest *v, size_t i, size_t n)
+{
+	size_t child;
+
+	while ((child = 2 * i + 1) < n) {
+		if (child + 1 < n && v[child].id < v[child + 1].id)
+			child++;
+		if (v[i].id >= v[child].id)
+			return;
+		swap(&v[i], &v[child]);
+		i = child;
+	}
+}
+
+/* Heapsort: the caller may list a thousand in any order. */
+static void
+sort_dests(struct pmul_tx_dest *v, size_t n)
+{
+	for (size_t i = n / 2; i > 0; i--)
+		sift(v, i - 1, n);
+	for (size_t i = n; i > 1; i--) {
+		swap(&v[0], &v[i - 1]);
+		sift(v, 0, i - 1);
+	}
+}
+
+static int
+take_dests(struct pmul_tx *tx, const struct pmul_submit *s, uint32_t own)
+{
+	tx->ndests = (uint32_t)s->ndests;
+	for (uint32_t i = 0; i < tx->ndests; i++) {
+		tx->dests[i].id = s->dests[i].id;
+		tx->dests[i].seq = s->dests[i].seq;
+		pmul_seqset_init(&tx->dests[i].missing, tx->total);
+	}
+	sort_dests(tx->dests, tx->ndests);
+	for (uint32_t i = 0; i < tx->ndests; i++) {
+		tx->open[i] = i;
+		if (tx->dests[i].id == own ||
+		    (i > 0 && tx->dests[i].id == tx->dests[i - 1].id))
+			return PMUL_EINVAL;
+	}
+	tx->nopen = tx->incomplete = tx->unheard = tx->ndests;
+	return PMUL_OK;
+}
+
+/* So that adding to the set cannot fail any more. */
+static int
+prepare_set(struct pmul_seqset *s)
+{
+	int rc = pmul_seqset_add(s, 1, NULL);
+
+	pmul_seqset_remove(s, 1);
+	return rc;
+}
+
+static void
+release_body(struct pmul_tx *tx)
+{
+	for (uint32_t i = 0; tx->dests != NULL && i < tx->ndests; i++)
+		pmul_seqset_release(&tx->dests[i].missing);
+	pmul_seqset_release(&tx->wanted);
+	free(tx->dests);
+	free(tx->open);
+	free(tx->data);
+	tx->dests = NULL;
+	tx->open = NULL;
+	tx->data = NULL;
+	tx->ndests = 0;
+}
+
+static int
+fill(struct pmul_tx *tx, const struct pmul_submit *s, uint32_t own)
+{
+	tx->dests = calloc(s->ndests, sizeof(*tx->dests));
+	tx->open = calloc(s->ndests, sizeof(*tx->open));
+	tx->data = malloc(s->len);
+	if (tx->dests == NULL || tx->open == NULL || tx->data == NULL)
+		return PMUL_ENOMEM;
+	memcpy(tx->data, s->data, s->len);
+	if (prepare_set(&tx->wanted) != PMUL_OK)
+		return PMUL_ENOMEM;
+	return take_dests(tx, s, own);
+}
+
+static int
+check(const struct pmul_engine *e, const struct pmul_submit *s)
+{
+	const struct pmul_config *cfg = &e->cfg;
+	size_t fragment = (size_t)cfg->pdu_max - PMUL_DATA_HEADER;
+
+	if (s->data == NULL || s->len == 0 || s->dests == NULL ||
+	    s->ndests == 0 || s->expiry.s > UINT32_MAX)
+		return PMUL_EINVAL;
+	if (s->len > cfg->message_max || s->ndests > cfg->destinations_max ||
+	    (s->len - 1) / fragment >= PMUL_FRAGMENTS_MAX)
+		return PMUL_ETOOBIG;
+	if (pmul_tx_find(e, s->msid) != NULL)
+		return PMUL_EEXIST;
+	if (s->expiry.s <= 0 || (uint64_t)s->expiry.s <= pmul_wall_now(e))
+		return PMUL_EEXPIRED;
+	if (e->gauges.tx_messages >= cfg->tx_messages_max ||
+	    s->len > cfg->tx_bytes_max - e->gauges.tx_bytes ||
+	    e->events.count >= cfg->events_max)
+		return PMUL_EBUSY;
+	return PMUL_OK;
+}
+
+static void
+start(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	pmul_node_init(e, &tx->timer, PMUL_TIMER_TX);
+	pmul_node_init(e, &tx->expiring, PMUL_TIMER_TX);
+	pmul_node_init(e, &tx->sending, PMUL_TIMER_TX);
+	pmul_table_add(&e->tx_table, &tx->node);
+	pmul_heap_put(&e->expiries, &tx->expiring, tx->expiry);
+	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
+	e->gauges.tx_messages++;
+	e->gauges.tx_bytes += tx->len;
+}
+
+int
+pmul_tx_submit(struct pmul_engine *e, const struct pmul_submit *s)
+{
+	struct pmul_tx *tx;
+	int rc = check(e, s);
+
+	if (rc != PMUL_OK)
+		return rc;
+	tx = calloc(1, sizeof(*tx));
+	if (tx == NULL)
+		return PMUL_ENOMEM;
+	tx->node.source = e->cfg.node_id;
+	tx->node.msid = s->msid;
+	tx->phase = PMUL_TX_READY;
+	tx->priority = s->priority;
+	tx->group = s->group;
+	tx->expiry = (uint32_t)s->expiry.s;
+	tx->len = s->len;
+	tx->fragment = (size_t)e->cfg.pdu_max - PMUL_DATA_HEADER;
+	tx->total = (uint32_t)((s->len - 1) / tx->fragment + 1);
+	tx->interval_us = e->cfg.ack_retx_us;
+	pmul_seqset_init(&tx->wanted, tx->total);
+	rc = fill(tx, s, e->cfg.node_id);
+	/* ACKED or GAVE_UP for each, and DONE. */
+	if (rc == PMUL_OK)
+		rc = pmul_ring_promise(&e->events, s->ndests + 1);
+	if (rc != PMUL_OK) {
+		release_body(tx);
+		free(tx);
+		return rc;
+	}
+	start(e, tx);
+	return PMUL_OK;
+}
+
+struct pmul_tx *
+pmul_tx_find(const struct pmul_engine *e, uint32_t msid)
+{
+	struct pmul_table_node *n =
+	    pmul_table_find(&e->tx_table, e->cfg.node_id, msid);
+
+	return n != NULL ? PMUL_CONTAINER(n, struct pmul_tx, node) : NULL;
+}
+
+void
+pmul_tx_event(struct pmul_engine *e, const struct pmul_tx *tx,
+    enum pmul_event_type type, uint32_t peer)
+{
+	struct pmul_event ev = {
+		.type = type,
+		.peer = peer,
+		.id = tx->node.msid,
+		.priority = tx->priority,
+		.expiry = { tx->expiry },
+	};
+
+	pmul_ring_push(&e->events, &ev);
+}
+
+/* --- the end --------------------------------------------------------------- */
+
+void
+pmul_tx_free(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	pmul_heap_remove(&e->timers, &tx->timer);
+	pmul_heap_remove(&e->expiries, &tx->expiring);
+	pmul_heap_remove(&e->sends, &tx->sending);
+	pmul_table_remove(&e->tx_table, &tx->node);
+	release_body(tx);
+	free(tx);
+}
+
+static void
+forget(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	TAILQ_REMOVE(&e->tx_over, tx, link);
+	e->tx_over_count--;
+	pmul_tx_free(e, tx);
+}
+
+static void
+report_done(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	if (!tx->reported)
+		pmul_tx_event(e, tx, PMUL_EV_DONE, 0);
+	tx->reported = true;
+}
+
+/* The last PDU has gone out, or an answer to a late Ack. */
+static void
+over(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	uint64_t now = pmul_wall_now(e);
+	uint32_t until = tx->expiry;
+
+	pmul_heap_remove(&e->sends, &tx->sending);
+	tx->mute_until_us = pmul_after(e, e->cfg.ack_retx_us);
+	if (tx->phase == PMUL_TX_OVER)
+		return;
+	report_done(e, tx);
+	e->gauges.tx_messages--;
+	tx->phase = PMUL_TX_OVER;
+	/* Acks may still be under way when the message has expired. */
+	if (until < now)
+		until = now < UINT32_MAX ? (uint32_t)now : UINT32_MAX;
+	pmul_heap_put(&e->expiries, &tx->expiring, pmul_expired_at(e, until));
+	if (e->tx_over_count == e->cfg.tombstones_max)
+		forget(e, TAILQ_FIRST(&e->tx_over));
+	TAILQ_INSERT_TAIL(&e->tx_over, tx, link);
+	e->tx_over_count++;
+}
+
+/* Nothing but an Ack-Ack or a Discard remains to be sent, if that. */
+static void
+close_down(struct pmul_engine *e, struct pmul_tx *tx, bool discarded)
+{
+	e->gauges.tx_bytes -= tx->len;
+	pmul_heap_remove(&e->timers, &tx->timer);
+	pmul_heap_remove(&e->expiries, &tx->expiring);
+	release_body(tx);
+	tx->discarded = discarded;
+	tx->phase = PMUL_TX_CLOSING;
+	if (tx->round == 0) {
+		/* Nobody has heard of it. */
+		report_done(e, tx);
+		e->gauges.tx_messages--;
+		pmul_tx_free(e, tx);
+		return;
+	}
+	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
+}
+
+void
+pmul_tx_expire(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	if (tx->phase == PMUL_TX_OVER) {
+		forget(e, tx);
+		return;
+	}
+	for (uint32_t i = 0; i < tx->ndests; i++)
+		if (!tx->dests[i].complete)
+			pmul_tx_event(e, tx, PMUL_EV_GAVE_UP, tx->dests[i].id);
+	tx->incomplete = 0;
+	close_down(e, tx, true);
+}
+
+int
+pmul_tx_cancel(struct pmul_engine *e, uint32_t msid)
+{
+	struct pmul_tx *tx = pmul_tx_find(e, msid);
+
+	if (tx == NULL || tx->phase == PMUL_TX_OVER || tx->reported)
+		return PMUL_ENOTFOUND;
+	pmul_ring_forget(&e->events, msid);
+	/* The events of the destinations left, and DONE. */
+	pmul_ring_break(&e->events, (size_t)tx->incomplete + 1);
+	tx->incomplete = 0;
+	tx->reported = true;
+	if (tx->phase != PMUL_TX_CLOSING)
+		close_down(e, tx, true);
+	return PMUL_OK;
+}
+
+void
+pmul_tx_answer(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	if (tx->phase != PMUL_TX_OVER || e->now.mono.us < tx->mute_until_us)
+		return;
+	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
+}
+
+/* --- rounds ---------------------------------------------------------------- */
+
+static void
+want(struct pmul_tx *tx, const struct pmul_tx_dest *d)
+{
+	int rc = pmul_seqset_union(&tx->wanted, &d->missing);
+
+	assert(rc == PMUL_OK); /* fill() prepared the set */
+}
+
+/*
+ * Done when the first PDU of the round is asked for, not when the round
+ * becomes due: on a busy link Acks come in between.
+ */
+static void
+begin_round(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	uint32_t n = 0;
+
+	pmul_seqset_empty(&tx->wanted);
+	for (uint32_t i = 0; i < tx->nopen; i++) {
+		struct pmul_tx_dest *d = &tx->dests[tx->open[i]];
+
+		if (d->complete)
+			continue;
+		d->responded = false;
+		want(tx, d);
+		tx->open[n++] = tx->open[i];
+	}
+	tx->nopen = n;
+	assert(n == tx->incomplete);
+	tx->waiting = n;
+	tx->addressed = 0;
+	tx->cursor = 0;
+	tx->phase = PMUL_TX_SENDING;
+	if (tx->round++ > 0)
+		e->counters.rounds++;
+}
+
+/* The Data_PDU to send next in this round, or 0. */
+static uint32_t
+next_seq(const struct pmul_tx *tx)
+{
+	/* ACP 142: to a destination never heard, everything again. */
+	if (tx->round == 1 || tx->unheard > 0)
+		return tx->cursor < tx->total ? tx->cursor + 1 : 0;
+	return pmul_seqset_next(&tx->wanted, tx->cursor);
+}
+
+static void
+be_ready(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	pmul_heap_remove(&e->timers, &tx->timer);
+	tx->phase = PMUL_TX_READY;
+	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
+}
+
+/* ACK_RE-TRANSMISSION_TIME counts from when the last PDU has left the air. */
+static void
+wait_for_acks(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	struct pmul_mono end = pmul_pace_end(&e->pace, e->now.mono);
+	uint64_t spare = UINT64_MAX - 1 - end.us;
+
+	pmul_heap_remove(&e->sends, &tx->sending);
+	tx->phase = PMUL_TX_WAITING;
+	pmul_heap_put(&e->timers, &tx->timer,
+	    end.us + (tx->interval_us < spare ? tx->interval_us : spare));
+}
+
+void
+pmul_tx_settle(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	if (tx->phase == PMUL_TX_CLOSING || tx->phase == PMUL_TX_OVER)
+		return;
+	if (tx->incomplete == 0) {
+		close_down(e, tx, false);
+		return;
+	}
+	if (tx->phase == PMUL_TX_SENDING && tx->addressed == tx->nopen &&
+	    next_seq(tx) == 0)
+		wait_for_acks(e, tx);
+	if (tx->phase == PMUL_TX_WAITING && tx->waiting == 0)
+		be_ready(e, tx);
+}
+
+static uint64_t
+backed_off(const struct pmul_config *cfg, uint64_t interval_us)
+{
+	unsigned __int128 next =
+	    (unsigned __int128)interval_us * cfg->backoff_pct / 100;
+	unsigned __int128 limit =
+	    (unsigned __int128)cfg->ack_retx_us * cfg->backoff_limit_pct / 100;
+
+	if (next > limit)
+		next = limit;
+	return next < UINT64_MAX ? (uint64_t)next : UINT64_MAX;
+}
+
+void
+pmul_tx_timer(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	tx->interval_us = backed_off(&e->cfg, tx->interval_us);
+	be_ready(e, tx);
+}
+
+/* --- PDUs ------------------------------------------------------------------ */
+
+static size_t
+put_address(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
+{
+	size_t most =
+	    ((size_t)e->cfg.pdu_max - PMUL_ADDRESS_HEADER) / PMUL_DEST_ENTRY;
+	size_t left = (size_t)tx->nopen - tx->addressed;
+	size_t n = left < most ? left : most;
+	struct pmul_dest *list = e->scratch;
+	struct pmul_pdu pdu = {
+		.type = PMUL_ADDRESS,
+		.priority = tx->priority,
+		.first = tx->addressed == 0,
+		.last = n == left,
+		.source = e->cfg.node_id,
+		.msid = tx->node.msid,
+		.total = (uint16_t)tx->total,
+		.expiry = tx->expiry,
+	};
+
+	for (size_t i = 0; i < n; i++) {
+		struct pmul_tx_dest *d =
+		    &tx->dests[tx->open[tx->addressed + i]];
+
+		list[i].id = d->id;
+		list[i].seq = d->seq;
+	}
+	tx->addressed += (uint32_t)n;
+	return pmul_pdu_put_address(buf, cap, &pdu, list, n);
+}
+
+static size_t
+put_data(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
+{
+	uint32_t seq = next_seq(tx);
+	size_t at = (size_t)(seq - 1) * tx->fragment;
+	size_t len = tx->len - at < tx->fragment ? tx->len - at : tx->fragment;
+
+	assert(seq != 0);
+	tx->cursor = seq;
+	e->counters.data_out++;
+	if (seq <= tx->sent)
+		e->counters.data_again++;
+	else
+		tx->sent = seq;
+	return pmul_pdu_put_data(buf, cap, tx->priority, e->cfg.node_id,
+	    tx->node.msid, (uint16_t)seq, tx->data + at, len);
+}
+
+/* The Ack-Ack is an Address_PDU that names nobody. */
+static size_t
+put_last(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
+{
+	struct pmul_pdu pdu = {
+		.type = PMUL_ADDRESS,
+		.priority = tx->priority,
+		.first = true,
+		.last = true,
+		.source = e->cfg.node_id,
+		.msid = tx->node.msid,
+		.total = (uint16_t)tx->total,
+		.expiry = tx->expiry,
+	};
+
+	over(e, tx);
+	if (tx->discarded)
+		return pmul_pdu_put_discard(
+		    buf, cap, tx->priority, e->cfg.node_id, tx->node.msid);
+	return pmul_pdu_put_address(buf, cap, &pdu, NULL, 0);
+}
+
+size_t
+pmul_tx_put(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_where *where,
+    void *buf, size_t cap)
+{
+	memset(where, 0, sizeof(*where));
+	where->port = PMUL_DPORT;
+	where->multicast = true;
+	where->group = tx->group;
+	if (tx->phase == PMUL_TX_CLOSING || tx->phase == PMUL_TX_OVER)
+		return put_last(e, tx, buf, cap);
+	if (tx->phase == PMUL_TX_READY)
+		begin_round(e, tx);
+	if (tx->addressed < tx->nopen)
+		return put_address(e, tx, buf, cap);
+	return put_data(e, tx, buf, cap);
+}

@@ -1,0 +1,90 @@
+/*
+ * One outgoing message.
+ *
+ *	READY    a round may begin as soon as the link is ours
+ *	SENDING  a round is under way: its Address_PDU set, then Data_PDUs
+ *	WAITING  for Acks, until all have responded or the timer fires
+ *	CLOSING  an Ack-Ack or a Discard_Message_PDU is due
+ *	OVER     remembered, to answer late Acks
+ */
+#ifndef MULETEER_PMUL_TX_H
+#define MULETEER_PMUL_TX_H
+
+#include "pmul/engine.h"
+#include "pmul/seqset.h"
+
+enum pmul_tx_phase {
+	PMUL_TX_READY,
+	PMUL_TX_SENDING,
+	PMUL_TX_WAITING,
+	PMUL_TX_CLOSING,
+	PMUL_TX_OVER,
+};
+
+struct pmul_tx_dest {
+	uint32_t id, seq;
+	/* What its last Ack listed; no memory unless that was something. */
+	struct pmul_seqset missing;
+	bool heard;     /* an Ack told us something */
+	bool responded; /* to the present round */
+	bool complete;
+};
+
+struct pmul_tx {
+	struct pmul_table_node node;    /* our Source_ID, Message_ID */
+	struct pmul_heap_node timer;    /* WAITING: ACK_RE-TRANSMISSION */
+	struct pmul_heap_node expiring; /* Expiry_Time; OVER: when to forget */
+	struct pmul_heap_node sending;  /* READY, SENDING, CLOSING;
+					 * OVER: an answer is due */
+	TAILQ_ENTRY(pmul_tx) link;      /* OVER */
+	enum pmul_tx_phase phase;
+	uint8_t priority;
+	bool discarded; /* ended by a Discard_Message_PDU */
+	bool reported;  /* DONE was, or must not be */
+	uint32_t group;
+	uint32_t expiry;
+	uint8_t *data;
+	size_t len;
+	size_t fragment; /* octets in each Data_PDU but the last */
+	uint32_t total;
+	uint32_t sent; /* fragments 1..sent went out at least once */
+
+	struct pmul_tx_dest *dests; /* ascending by id */
+	uint32_t *open;             /* indices of those the round names */
+	uint32_t ndests, nopen;
+	uint32_t incomplete; /* destinations */
+	uint32_t unheard;    /* ...of these: we know nothing about */
+	uint32_t waiting;    /* ...of these: have not responded this round */
+
+	uint32_t round;            /* 1 is the first pass */
+	uint32_t addressed;        /* of open, in this round */
+	uint32_t cursor;           /* last Data_PDU sent in this round */
+	struct pmul_seqset wanted; /* this round, when all were heard */
+	uint64_t interval_us;      /* ACK_RE-TRANSMISSION, backed off */
+	uint64_t mute_until_us;    /* OVER: rate limit of answers */
+};
+
+int pmul_tx_submit(struct pmul_engine *e, const struct pmul_submit *s);
+int pmul_tx_cancel(struct pmul_engine *e, uint32_t msid);
+struct pmul_tx *pmul_tx_find(const struct pmul_engine *e, uint32_t msid);
+
+/* An Ack_PDU arrived.  PMUL_ENOMEM: nothing of it was taken. */
+int pmul_tx_ack(struct pmul_engine *e, const struct pmul_pdu *pdu);
+
+/* The PDU that is due; then, once the pacer knows of it, what follows. */
+size_t pmul_tx_put(struct pmul_engine *e, struct pmul_tx *tx,
+    struct pmul_where *where, void *buf, size_t cap);
+void pmul_tx_settle(struct pmul_engine *e, struct pmul_tx *tx);
+
+/* The message is over: answer a late Ack, at a bounded rate. */
+void pmul_tx_answer(struct pmul_engine *e, struct pmul_tx *tx);
+
+/* Its timer, or its expiry, is due. */
+void pmul_tx_timer(struct pmul_engine *e, struct pmul_tx *tx);
+void pmul_tx_expire(struct pmul_engine *e, struct pmul_tx *tx);
+
+void pmul_tx_event(struct pmul_engine *e, const struct pmul_tx *tx,
+    enum pmul_event_type type, uint32_t peer);
+void pmul_tx_free(struct pmul_engine *e, struct pmul_tx *tx);
+
+#endif

@@ -1,0 +1,244 @@
+/*
+ * What an Ack_PDU tells about outgoing messages.
+ *
+ * One Ack_PDU may have entries for several messages.  Memory for all of them
+ * is found before anything changes, so that the PDU counts whole or not at
+ * all.
+ */
+#include "pmul/tx.h"
+
+#include <assert.h>
+
+/* The destination with that id, or NULL: a binary search. */
+static struct pmul_tx_dest *
+find_dest(const struct pmul_tx *tx, uint32_t id)
+{
+	uint32_t low = 0, high = tx->ndests;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (tx->dests[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < tx->ndests && tx->dests[low].id == id ? &tx->dests[low]
+							   : NULL;
+}
+
+/*
+ * The message an entry is about, or NULL.  The originator of the acknowledged
+ * message is meant to be in the entry, the acknowledger in the header.
+ */
+static struct pmul_tx *
+find_tx(const struct pmul_engine *e, const struct pmul_ack_entry *entry)
+{
+	if (entry->source != e->cfg.node_id)
+		return NULL;
+	return pmul_tx_find(e, entry->msid);
+}
+
+/* The last number listed, if the message has any that was; or 0. */
+static uint32_t
+last_listed(const struct pmul_tx *tx, const struct pmul_ack_entry *entry)
+{
+	uint16_t first, last;
+	uint32_t found = 0;
+	size_t pos = 0;
+
+	while (pmul_ack_next_range(entry, &pos, &first, &last))
+		if (first <= tx->total)
+			found = last;
+	return found;
+}
+
+/* So that adding to the set cannot fail any more. */
+static int
+prepare(const struct pmul_tx *tx, struct pmul_tx_dest *d,
+    const struct pmul_ack_entry *entry)
+{
+	int rc;
+
+	if (tx->round == 0 || d->complete || d->missing.count > 0 ||
+	    last_listed(tx, entry) == 0)
+		return PMUL_OK;
+	rc = pmul_seqset_add(&d->missing, 1, NULL);
+	pmul_seqset_remove(&d->missing, 1);
+	return rc;
+}
+
+static int
+prepare_all(struct pmul_engine *e, const struct pmul_pdu *pdu)
+{
+	struct pmul_ack_entry entry;
+	size_t pos = 0;
+	int rc = PMUL_OK;
+
+	while (rc == PMUL_OK && pmul_pdu_next_ack(pdu, &pos, &entry)) {
+		struct pmul_tx *tx = find_tx(e, &entry);
+		struct pmul_tx_dest *d =
+		    tx != NULL ? find_dest(tx, pdu->source) : NULL;
+
+		if (d != NULL)
+			rc = prepare(tx, d, &entry);
+	}
+	return rc;
+}
+
+/* A set without members has no memory: take back what was prepared. */
+static void
+unprepare_all(struct pmul_engine *e, const struct pmul_pdu *pdu)
+{
+	struct pmul_ack_entry entry;
+	size_t pos = 0;
+
+	while (pmul_pdu_next_ack(pdu, &pos, &entry)) {
+		struct pmul_tx *tx = find_tx(e, &entry);
+		struct pmul_tx_dest *d =
+		    tx != NULL ? find_dest(tx, pdu->source) : NULL;
+
+		if (d != NULL && d->missing.count == 0)
+			pmul_seqset_release(&d->missing);
+	}
+}
+
+static void
+heard(struct pmul_tx *tx, struct pmul_tx_dest *d)
+{
+	if (!d->heard)
+		tx->unheard--;
+	d->heard = true;
+}
+
+static void
+respond(struct pmul_tx *tx, struct pmul_tx_dest *d)
+{
+	if (!d->responded)
+		tx->waiting--;
+	d->responded = true;
+}
+
+static void
+complete(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d)
+{
+	heard(tx, d);
+	respond(tx, d);
+	d->complete = true;
+	tx->incomplete--;
+	pmul_seqset_release(&d->missing);
+	pmul_tx_event(e, tx, PMUL_EV_ACKED, d->id);
+}
+
+/* Replace what d lacks by what the entry lists. */
+static void
+replace_missing(const struct pmul_tx *tx, struct pmul_tx_dest *d,
+    const struct pmul_ack_entry *entry)
+{
+	uint16_t first, last;
+	size_t pos = 0;
+	int rc = PMUL_OK;
+
+	pmul_seqset_empty(&d->missing);
+	while (rc == PMUL_OK && pmul_ack_next_range(entry, &pos, &first, &last))
+		if (first <= tx->total)
+			rc = pmul_seqset_add_range(&d->missing, first, last);
+	assert(rc == PMUL_OK); /* prepared */
+}
+
+/* What d lacks beyond the cursor joins the round that is under way. */
+static void
+join_round(struct pmul_tx *tx, const struct pmul_tx_dest *d)
+{
+	uint32_t n = pmul_seqset_next(&d->missing, tx->cursor);
+	int rc = PMUL_OK;
+
+	for (; rc == PMUL_OK && n != 0; n = pmul_seqset_next(&d->missing, n))
+		rc = pmul_seqset_add(&tx->wanted, n, NULL);
+	assert(rc == PMUL_OK); /* pmul_tx_submit() prepared the set */
+}
+
+/*
+ * Whether an Ack listing up to `last` is d's response to this round, or only
+ * something said on the way: everything it asked for has been sent, and will
+ * not come again in this round.
+ */
+static bool
+is_response(
+    const struct pmul_tx *tx, const struct pmul_tx_dest *d, uint32_t last)
+{
+	if (tx->phase != PMUL_TX_SENDING)
+		return true;
+	return tx->round > 1 && last <= tx->cursor &&
+	       pmul_seqset_last(&d->missing) <= tx->cursor;
+}
+
+/*
+ * Numbers above the last one listed are unknown, not received: a destination
+ * is complete only when it says so with an empty list.  But what it once
+ * listed and now does not, it has, for lists name the lowest numbers first.
+ */
+static void
+incomplete(struct pmul_tx *tx, struct pmul_tx_dest *d,
+    const struct pmul_ack_entry *entry)
+{
+	uint32_t last = last_listed(tx, entry);
+	bool response;
+
+	/* A list without a usable number says nothing at all. */
+	if (last == 0)
+		return;
+	response = is_response(tx, d, last);
+	heard(tx, d);
+	replace_missing(tx, d, entry);
+	if (tx->phase == PMUL_TX_SENDING)
+		join_round(tx, d);
+	if (response)
+		respond(tx, d);
+}
+
+static void
+take(struct pmul_engine *e, uint32_t from, const struct pmul_ack_entry *entry)
+{
+	struct pmul_tx *tx = find_tx(e, entry);
+	struct pmul_tx_dest *d;
+
+	if (tx == NULL) {
+		e->counters.ack_unknown++;
+		return;
+	}
+	if (tx->phase == PMUL_TX_OVER || tx->phase == PMUL_TX_CLOSING) {
+		pmul_tx_answer(e, tx);
+		return;
+	}
+	d = find_dest(tx, from);
+	/* Nobody can acknowledge what was never sent. */
+	if (d == NULL || tx->round == 0) {
+		e->counters.ack_unknown++;
+		return;
+	}
+	if (d->complete)
+		return;
+	if (entry->nmissing == 0)
+		complete(e, tx, d);
+	else
+		incomplete(tx, d, entry);
+	pmul_tx_settle(e, tx);
+}
+
+int
+pmul_tx_ack(struct pmul_engine *e, const struct pmul_pdu *pdu)
+{
+	struct pmul_ack_entry entry;
+	size_t pos = 0;
+	int rc = prepare_all(e, pdu);
+
+	if (rc != PMUL_OK) {
+		unprepare_all(e, pdu);
+		return rc;
+	}
+	e->counters.acks_in++;
+	while (pmul_pdu_next_ack(pdu, &pos, &entry))
+		take(e, pdu->source, &entry);
+	return PMUL_OK;
+}
