@@ -33,7 +33,9 @@ ASN1_SRC := asn1/ber.c asn1/cdt.c
 PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pmul/table.c \
 	pmul/pace.c pmul/ring.c pmul/store.c pmul/tx.c pmul/tx_ack.c pmul/rx.c \
 	pmul/rx_life.c pmul/ack.c pmul/config.c pmul/engine.c
-SMTP_SRC :=
+SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
+	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/client.c \
+	smtp/client_env.c smtp/client_mail.c
 MULE_SRC :=
 CFG_SRC :=
 
@@ -43,14 +45,15 @@ MULELINK_SRC :=
 
 ASN1_TESTS := cdt
 PMUL_TESTS := seqset pdu parts pace tx rx rx_ack engine scenario sim
-SMTP_TESTS :=
+SMTP_TESTS := param reply server client client_dialogue \
+	client_limits client_server
 MULE_TESTS :=
 CFG_TESTS :=
 GATEWAY_TESTS :=
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine
-SMTP_FUZZ :=
+SMTP_FUZZ := server client
 MULE_FUZZ :=
 CFG_FUZZ :=
 

@@ -1,0 +1,114 @@
+/*
+ * An SMTP server session: bytes in, bytes out, events.  No socket, no clock.
+ *
+ * The caller feeds what arrives to smtp_server_input(), which takes octets
+ * until there is an event or an answer is awaited; then fetches the events,
+ * answers those that ask for it, writes the output, and feeds the rest:
+ *
+ *	while (len > 0 && smtp_server_wants_input(s)) {
+ *		n = smtp_server_input(s, p, len);
+ *		while (smtp_server_next_event(s, &ev))
+ *			...
+ *		p += n, len -= n;
+ *	}
+ *
+ * Not feeding is back-pressure: the session stores nothing but one line.  The
+ * session speaks the extensions that its configuration offers and refuses the
+ * parameters of all others (RFC 5321 2.2.1).
+ */
+#ifndef MULETEER_SMTP_SERVER_H
+#define MULETEER_SMTP_SERVER_H
+
+#include "smtp/param.h"
+#include "smtp/smtp.h"
+
+struct smtp_server_config {
+	const char *hostname;        /* in the greeting and in EHLO's answer */
+	unsigned extensions;         /* offered: set of enum smtp_ext */
+	uint64_t size_max;           /* octets of content; 0: no limit */
+	const char *priority_policy; /* MT-PRIORITY's name, or NULL */
+	int64_t by_min;              /* DELIVERBY's min-by-time, s; 0: none */
+	unsigned rcpts_max;          /* RCPT commands that may succeed */
+	unsigned commands_max;       /* in a session, then 421 */
+	unsigned errors_max;         /* 5xx answers in a session, then 421 */
+};
+
+enum smtp_server_event_type {
+	SMTP_SERVER_MAIL,    /* answer with smtp_server_reply() */
+	SMTP_SERVER_RCPT,    /* answer with smtp_server_reply() */
+	SMTP_SERVER_BEGIN,   /* the content begins; no answer */
+	SMTP_SERVER_CONTENT, /* a piece of content; no answer */
+	SMTP_SERVER_MESSAGE, /* all of it: answer with smtp_server_reply() */
+	SMTP_SERVER_ABORT,   /* forget the transaction; no answer */
+	SMTP_SERVER_CLOSE,   /* write the output, then close */
+};
+
+/* Everything in it is valid until the next call for the session. */
+struct smtp_server_event {
+	enum smtp_server_event_type type;
+	struct smtp_str line;  /* MAIL, RCPT: "<path>[ SP params]" */
+	struct smtp_path path; /* ...and its parts */
+	struct smtp_mail_params mail;
+	struct smtp_rcpt_params rcpt;
+	struct smtp_str content;
+};
+
+struct smtp_server;
+
+/*
+ * A session with its greeting in the output.  *cfg is borrowed for the life of
+ * the session.  SMTP_ENOMEM.
+ */
+int smtp_server_new(const struct smtp_server_config *cfg,
+    struct smtp_server **ret_s) SMTP_NODISCARD;
+void smtp_server_free(struct smtp_server **s);
+
+/*
+ * False while events are waiting, an answer is owed, the output is full, or the
+ * session is over.
+ */
+bool smtp_server_wants_input(const struct smtp_server *s);
+
+/* Takes octets from buf, at most len; returns how many. */
+size_t smtp_server_input(struct smtp_server *s, const char *buf, size_t len);
+
+bool smtp_server_next_event(
+    struct smtp_server *s, struct smtp_server_event *ret_ev);
+
+/*
+ * The answer to the oldest MAIL, RCPT or MESSAGE that has none: a 2xx code
+ * accepts, 4xx and 5xx refuse, 421 also ends the session.  status is an
+ * enhanced status code ("2.1.5"), text one line of printable ASCII.
+ */
+void smtp_server_reply(
+    struct smtp_server *s, int code, const char *status, const char *text);
+
+/*
+ * During the content: it cannot be taken.  The rest is swallowed and answered
+ * with this; there will be an ABORT and no MESSAGE.
+ */
+void smtp_server_refuse_content(
+    struct smtp_server *s, int code, const char *status, const char *text);
+
+/* What is to be written: *ret_len octets, until the next call. */
+const char *smtp_server_output(const struct smtp_server *s, size_t *ret_len);
+void smtp_server_output_sent(struct smtp_server *s, size_t n);
+
+/*
+ * The client kept us waiting (421 4.4.2), we are going down (421 4.3.2), there
+ * are too many sessions (421 4.7.0, in place of the greeting).
+ */
+void smtp_server_timeout(struct smtp_server *s);
+void smtp_server_busy(struct smtp_server *s);
+void smtp_server_shutdown(struct smtp_server *s);
+/* The connection is gone. */
+void smtp_server_eof(struct smtp_server *s);
+
+/* No transaction is under way: a good moment to shut down. */
+bool smtp_server_idle(const struct smtp_server *s);
+
+/* The name given with EHLO or HELO, "" before; and whether it was EHLO. */
+const char *smtp_server_helo(const struct smtp_server *s);
+bool smtp_server_is_esmtp(const struct smtp_server *s);
+
+#endif
