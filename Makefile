@@ -36,7 +36,7 @@ PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pm
 SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
 	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/client.c \
 	smtp/client_env.c smtp/client_mail.c
-MULE_SRC :=
+MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
 CFG_SRC :=
 
 GATEWAY_SRC :=
@@ -47,14 +47,14 @@ ASN1_TESTS := cdt
 PMUL_TESTS := seqset pdu parts pace tx rx rx_ack engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
-MULE_TESTS :=
+MULE_TESTS := ext payload dsn
 CFG_TESTS :=
 GATEWAY_TESTS :=
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine
 SMTP_FUZZ := server client
-MULE_FUZZ :=
+MULE_FUZZ := payload
 CFG_FUZZ :=
 
 # --- flags -------------------------------------------------------------------

@@ -1,0 +1,71 @@
+/*
+ * The text of a delivery status notification: RFC 3464 inside RFC 6522, with
+ * what RFC 3461 6 asks of the fields.  A pure function from facts to octets;
+ * dates, identifiers and boundaries are the caller's.
+ *
+ * Nothing in it can break out of its place: a CR, LF, NUL or other control
+ * octet in a given string becomes a blank.
+ */
+#ifndef MULETEER_MULE_DSN_H
+#define MULETEER_MULE_DSN_H
+
+#include <stdbool.h>
+
+#include "mule/mule.h"
+#include "smtp/smtp.h"
+
+enum mule_dsn_action {
+	MULE_DSN_FAILED,
+	MULE_DSN_DELAYED,
+	MULE_DSN_DELIVERED,
+	MULE_DSN_RELAYED,
+	MULE_DSN_EXPANDED,
+};
+
+/* Strings that are "" give no field. */
+struct mule_dsn_rcpt {
+	const char *orcpt_type; /* "rfc822" */
+	const char *orcpt;      /* decoded from xtext */
+	const char *final;      /* address without brackets */
+	enum mule_dsn_action action;
+	const char *status;       /* "5.1.1" */
+	const char *remote;       /* name of the next hop */
+	const char *diagnostic;   /* its words */
+	bool diagnostic_smtp;     /* ...were an SMTP reply */
+	const char *last_attempt; /* RFC 5322 date */
+	const char *will_retry;   /* RFC 5322 date; only for DELAYED */
+};
+
+struct mule_dsn {
+	const char *hostname;   /* Reporting-MTA */
+	const char *to;         /* the sender, without brackets */
+	const char *date;       /* RFC 5322 */
+	const char *message_id; /* without brackets */
+	const char *boundary;
+	const char *envid;       /* decoded from xtext */
+	const char *arrival;     /* RFC 5322 date */
+	const char *deliver_by;  /* RFC 5322 date */
+	const char *explanation; /* further lines for people, LF between */
+	const struct mule_dsn_rcpt *rcpts;
+	size_t nrcpts;
+	/* The original: all of it (full), or its header section. */
+	const void *original;
+	size_t original_len;
+	bool full;
+};
+
+/*
+ * The whole message in a new block, the caller's to free(); *ret_8bit says that
+ * the returned part has 8-bit octets, so that the envelope needs BODY=8BITMIME.
+ * MULE_ENOMEM.
+ */
+int mule_dsn_write(const struct mule_dsn *dsn, char **ret_text, size_t *ret_len,
+    bool *ret_8bit) MULE_NODISCARD;
+
+/* Length of the header section of a message, its empty line not included. */
+size_t mule_header_len(const void *message, size_t len);
+
+/* Fields with that name (without colon) in the header section. */
+size_t mule_header_count(const void *message, size_t len, const char *name);
+
+#endif

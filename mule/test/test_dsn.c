@@ -1,0 +1,282 @@
+/*
+ * Notifications: the fields RFC 3461 and 3464 ask for, and nothing that a
+ * hostile string could add.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mule/dsn.h"
+#include "tests/unit/unit.h"
+
+static const struct mule_dsn_rcpt rcpts[] = {
+	{
+	    .orcpt_type = "rfc822",
+	    .orcpt = "Bob@ent.example.net",
+	    .final = "bob@ship1.example.mil",
+	    .action = MULE_DSN_FAILED,
+	    .status = "5.1.1",
+	    .remote = "127.0.0.1",
+	    .diagnostic = "550 5.1.1 No such user",
+	    .diagnostic_smtp = true,
+	    .last_attempt = "Mon, 23 Nov 2026 12:00:00 +0000",
+	},
+	{
+	    .final = "eve@ship2.example.mil",
+	    .action = MULE_DSN_FAILED,
+	    .status = "4.4.7",
+	    .remote = "ship2",
+	    .diagnostic = "No acknowledgement",
+	},
+};
+
+static const char original[] = "From: a@x.example\r\nSubject: t\r\n";
+
+static struct mule_dsn
+sample(void)
+{
+	return (struct mule_dsn){
+		.hostname = "shore.example.mil",
+		.to = "a@x.example",
+		.date = "Mon, 23 Nov 2026 12:00:01 +0000",
+		.message_id = "1.dsn@shore.example.mil",
+		.boundary = "=_b",
+		.envid = "QQ314159",
+		.arrival = "Mon, 23 Nov 2026 11:00:00 +0000",
+		.rcpts = rcpts,
+		.nrcpts = 2,
+		.original = original,
+		.original_len = sizeof(original) - 1,
+	};
+}
+
+static char *
+write_dsn(const struct mule_dsn *d, size_t *ret_len, bool *ret_8bit)
+{
+	char *text = NULL, *copy;
+
+	assert_int_equal(mule_dsn_write(d, &text, ret_len, ret_8bit), 0);
+	copy = malloc(*ret_len + 1);
+	memcpy(copy, text, *ret_len);
+	copy[*ret_len] = '\0';
+	assert_int_equal(strlen(copy), *ret_len);
+	free(text);
+	return copy;
+}
+
+static void
+test_all_fields_are_there_in_order(void **state)
+{
+	static const char *const want[] = {
+		"From: Mail Delivery System <MAILER-DAEMON@shore.example.mil>",
+		"To: <a@x.example>\r\n",
+		"Subject: Undelivered mail\r\n",
+		"Auto-Submitted: auto-replied\r\n",
+		"multipart/report; report-type=delivery-status;",
+		"\r\n--=_b\r\nContent-Type: text/plain",
+		"bob@ship1.example.mil",
+		"\r\n--=_b\r\nContent-Type: message/delivery-status\r\n\r\n",
+		"Original-Envelope-Id: QQ314159\r\n",
+		"Reporting-MTA: dns; shore.example.mil\r\n",
+		"Arrival-Date: Mon, 23 Nov 2026 11:00:00 +0000\r\n",
+		"\r\nOriginal-Recipient: rfc822;Bob@ent.example.net\r\n",
+		"Final-Recipient: rfc822; bob@ship1.example.mil\r\n",
+		"Action: failed\r\n",
+		"Status: 5.1.1\r\n",
+		"Remote-MTA: dns; 127.0.0.1\r\n",
+		"Diagnostic-Code: smtp; 550 5.1.1 No such user\r\n",
+		"Last-Attempt-Date: Mon, 23 Nov 2026 12:00:00 +0000\r\n",
+		"\r\nFinal-Recipient: rfc822; eve@ship2.example.mil\r\n",
+		"Status: 4.4.7\r\n",
+		"Diagnostic-Code: X-MULE; No acknowledgement\r\n",
+		"\r\n--=_b\r\nContent-Type: text/rfc822-headers\r\n\r\n",
+		"Subject: t\r\n",
+		"\r\n--=_b--\r\n",
+	};
+	struct mule_dsn d = sample();
+	bool eight = true;
+	size_t len;
+	char *text = write_dsn(&d, &len, &eight), *at = text;
+
+	(void)state;
+	assert_false(eight);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		char *found = strstr(at, want[i]);
+
+		if (found == NULL)
+			fail_msg("missing: %s", want[i]);
+		at = found;
+	}
+	assert_null(strstr(text, "Will-Retry-Until"));
+	assert_null(strstr(text, "Deliver-By-Date"));
+	free(text);
+}
+
+/* Every line ends in CR LF and is short enough. */
+static void
+assert_lines(const char *text)
+{
+	while (*text != '\0') {
+		const char *lf = strchr(text, '\n');
+
+		assert_non_null(lf);
+		assert_true(lf > text && lf[-1] == '\r');
+		assert_true(lf - text < 998);
+		assert_null(memchr(text, '\r', (size_t)(lf - 1 - text)));
+		text = lf + 1;
+	}
+}
+
+static void
+test_no_string_can_break_out_of_its_line(void **state)
+{
+	static const char evil[] = "x\r\nBcc: victim@example.com\r\n\r\nboo\n";
+	struct mule_dsn_rcpt r = {
+		.orcpt_type = evil,
+		.orcpt = evil,
+		.final = evil,
+		.status = evil,
+		.remote = evil,
+		.diagnostic = evil,
+		.last_attempt = evil,
+		.will_retry = evil,
+		.action = MULE_DSN_DELAYED,
+	};
+	struct mule_dsn d = sample();
+	bool eight;
+	size_t len;
+	char *text;
+
+	(void)state;
+	d.to = d.envid = d.message_id = d.hostname = d.boundary = evil;
+	d.arrival = d.deliver_by = d.date = evil;
+	d.rcpts = &r;
+	d.nrcpts = 1;
+	text = write_dsn(&d, &len, &eight);
+	assert_lines(text);
+	assert_null(strstr(text, "\nBcc"));
+	free(text);
+}
+
+static void
+test_eight_bit_originals_are_marked(void **state)
+{
+	static const char eight_bit[] = "Subject: \xc3\xa4\r\n\r\nbody\r\n";
+	struct mule_dsn d = sample();
+	bool eight = false;
+	size_t len;
+	char *text;
+
+	(void)state;
+	d.original = eight_bit;
+	d.original_len = sizeof(eight_bit) - 1;
+	d.full = true;
+	text = write_dsn(&d, &len, &eight);
+	assert_true(eight);
+	assert_non_null(strstr(text,
+	    "Content-Type: message/rfc822\r\n"
+	    "Content-Transfer-Encoding: 8bit\r\n\r\nSubject: \xc3\xa4\r\n"));
+	assert_lines(text);
+	free(text);
+}
+
+static void
+test_each_action_has_its_word(void **state)
+{
+	static const struct {
+		enum mule_dsn_action action;
+		const char *field, *subject;
+	} words[] = {
+		{ MULE_DSN_FAILED, "Action: failed", "Undelivered" },
+		{ MULE_DSN_DELAYED, "Action: delayed", "Delayed" },
+		{ MULE_DSN_DELIVERED, "Action: delivered", "Delivered" },
+		{ MULE_DSN_RELAYED, "Action: relayed", "Relayed" },
+		{ MULE_DSN_EXPANDED, "Action: expanded", "sent on" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct mule_dsn_rcpt r = rcpts[0];
+		struct mule_dsn d = sample();
+		bool eight;
+		size_t len;
+		char *text;
+
+		r.action = words[i].action;
+		d.rcpts = &r;
+		d.nrcpts = 1;
+		text = write_dsn(&d, &len, &eight);
+		assert_non_null(strstr(text, words[i].field));
+		assert_non_null(strstr(text, words[i].subject));
+		free(text);
+	}
+}
+
+static void
+test_header_section_ends_at_the_first_empty_line(void **state)
+{
+	static const struct {
+		const char *message;
+		size_t header, received;
+	} cases[] = {
+		{ "", 0, 0 },
+		{ "\r\nbody", 0, 0 },
+		{ "A: b\r\n\r\nbody", 6, 0 },
+		{ "A: b\r\nno end", 12, 0 },
+		{ "Received: x\r\n\ty\r\nreceived: z\r\n\r\nReceived: q\r\n",
+		    30, 2 },
+		{ "Received-SPF: x\r\nX: Received: y\r\nRECEIVED:z\r\n", 45,
+		    1 },
+		{ "A: b\n\nReceived: x\r\n\r\n", 19, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t len = strlen(cases[i].message);
+		unsigned char *m = unit_copy(cases[i].message, len);
+
+		assert_int_equal(mule_header_len(m, len), cases[i].header);
+		assert_int_equal(
+		    mule_header_count(m, len, "Received"), cases[i].received);
+		free(m);
+	}
+}
+
+static void
+test_every_allocation_may_fail(void **state)
+{
+	struct mule_dsn d = sample();
+	size_t live = unit_alloc_live(), len = 0;
+	char *text = NULL;
+	bool eight;
+	int rc;
+
+	(void)state;
+	for (size_t k = 1;; k++) {
+		unit_alloc_fail_at(k);
+		rc = mule_dsn_write(&d, &text, &len, &eight);
+		unit_alloc_fail_at(0);
+		if (rc == MULE_OK)
+			break;
+		assert_int_equal(rc, MULE_ENOMEM);
+		assert_null(text);
+		assert_int_equal(unit_alloc_live(), live);
+	}
+	free(text);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_fields_are_there_in_order),
+		cmocka_unit_test(test_no_string_can_break_out_of_its_line),
+		cmocka_unit_test(test_eight_bit_originals_are_marked),
+		cmocka_unit_test(test_each_action_has_its_word),
+		cmocka_unit_test(
+		    test_header_section_ends_at_the_first_empty_line),
+		cmocka_unit_test(test_every_allocation_may_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
