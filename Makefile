@@ -37,7 +37,8 @@ SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
 	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/client.c \
 	smtp/client_env.c smtp/client_mail.c
 MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
-CFG_SRC :=
+CFG_SRC := config/schema.c config/scalar.c config/load.c config/check.c \
+	config/preset.c config/cfg.c
 
 GATEWAY_SRC :=
 MULECTL_SRC :=
@@ -48,14 +49,14 @@ PMUL_TESTS := seqset pdu parts pace tx rx rx_ack engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext payload dsn
-CFG_TESTS :=
+CFG_TESTS := cfg
 GATEWAY_TESTS :=
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine
 SMTP_FUZZ := server client
 MULE_FUZZ := payload
-CFG_FUZZ :=
+CFG_FUZZ := cfg
 
 # --- flags -------------------------------------------------------------------
 
