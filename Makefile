@@ -40,7 +40,20 @@ MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
 CFG_SRC := config/schema.c config/scalar.c config/load.c config/check.c \
 	config/preset.c config/cfg.c
 
-GATEWAY_SRC :=
+GATEWAY_SRC := gateway/body.c \
+	gateway/queue.c \
+	gateway/queue_ask.c \
+	gateway/queue_commit.c \
+	gateway/queue_db.c \
+	gateway/queue_lease.c \
+	gateway/queue_read.c \
+	gateway/queue_recover.c \
+	gateway/queue_schema.c \
+	gateway/queue_spool.c \
+	gateway/queue_thread.c \
+	gateway/queue_txn.c \
+	gateway/queue_vfs.c \
+	gateway/queue_write.c
 MULECTL_SRC :=
 MULELINK_SRC :=
 
@@ -50,7 +63,7 @@ SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext payload dsn
 CFG_TESTS := cfg
-GATEWAY_TESTS :=
+GATEWAY_TESTS := body queue queue_ready queue_transmit queue_disk queue_start
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine
@@ -97,7 +110,7 @@ LIBMULE := $(B)/libmule.a
 LIBCFG := $(B)/libcfg.a
 LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG)
 GATEWAY_A := $(B)/gateway.a
-PROGRAMS := $(if $(GATEWAY_SRC),$(B)/muled) $(if $(MULECTL_SRC),$(B)/mulectl) \
+PROGRAMS := $(if $(MULECTL_SRC),$(B)/mulectl) \
 	$(if $(MULELINK_SRC),$(B)/mulelink)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
