@@ -40,22 +40,17 @@ MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
 CFG_SRC := config/schema.c config/scalar.c config/load.c config/check.c \
 	config/preset.c config/cfg.c
 
-GATEWAY_SRC := gateway/body.c \
-	gateway/queue.c \
-	gateway/queue_ask.c \
-	gateway/queue_commit.c \
-	gateway/queue_db.c \
-	gateway/queue_lease.c \
-	gateway/queue_read.c \
-	gateway/queue_recover.c \
-	gateway/queue_schema.c \
-	gateway/queue_spool.c \
-	gateway/queue_thread.c \
-	gateway/queue_txn.c \
-	gateway/queue_vfs.c \
-	gateway/queue_write.c
-MULECTL_SRC :=
-MULELINK_SRC :=
+GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/clock.c \
+	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
+	gateway/mule_in.c gateway/mule_link.c gateway/mule_out.c gateway/mule_pack.c \
+	gateway/notify.c gateway/route.c gateway/sched.c gateway/smtp_in.c \
+	gateway/smtp_out.c gateway/status.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
+	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
+	gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
+	gateway/queue_spool.c gateway/queue_thread.c gateway/queue_txn.c \
+	gateway/queue_vfs.c gateway/queue_write.c
+MULECTL_SRC := tools/mulectl.c
+MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
 ASN1_TESTS := cdt
 PMUL_TESTS := seqset pdu parts pace tx rx rx_ack engine scenario sim
@@ -63,7 +58,7 @@ SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext payload dsn
 CFG_TESTS := cfg
-GATEWAY_TESTS := body queue queue_ready queue_transmit queue_disk queue_start
+GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_disk queue_start
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine
@@ -110,7 +105,7 @@ LIBMULE := $(B)/libmule.a
 LIBCFG := $(B)/libcfg.a
 LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG)
 GATEWAY_A := $(B)/gateway.a
-PROGRAMS := $(if $(MULECTL_SRC),$(B)/mulectl) \
+PROGRAMS := $(if $(GATEWAY_SRC),$(B)/muled) $(if $(MULECTL_SRC),$(B)/mulectl) \
 	$(if $(MULELINK_SRC),$(B)/mulelink)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
@@ -324,7 +319,7 @@ whole: all
 .PHONY: check
 check: packages
 	$(Q)$(MAKE) --no-print-directory all check-layers check-purity replay \
-	    unit
+	    unit whole
 
 .PHONY: demo
 demo: packages

@@ -1,0 +1,27 @@
+/*
+ * The operator's socket: one JSON object a line, each way.
+ *
+ *	{"cmd":"status"}
+ *	{"cmd":"queue.list","after":0,"limit":100}
+ *	{"cmd":"quarantine.list","after":0,"limit":100}
+ *
+ * The answer is {"ok":true,"result":{...}} or {"ok":false,"error":"..."}.
+ * Whoever may open the socket (mode 0660) may ask.
+ */
+#ifndef MULETEER_GATEWAY_CONTROL_H
+#define MULETEER_GATEWAY_CONTROL_H
+
+#include <stddef.h>
+
+#include "gateway/gateway.h"
+
+struct control;
+
+/* Listen on path, replacing the socket of a daemon that is gone. */
+int control_open(struct gateway *gw, const char *path, char *errbuf,
+    size_t errcap, struct control **ret_c);
+
+/* closed(ctx) when nothing of it is left on the loop; *c is NULL at once. */
+void control_close(struct control **c, void (*closed)(void *ctx), void *ctx);
+
+#endif

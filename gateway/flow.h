@@ -1,0 +1,75 @@
+/*
+ * Decisions about a message: pure functions of the configuration, the message
+ * and the time, so that they can be tested alone.
+ */
+#ifndef MULETEER_GATEWAY_FLOW_H
+#define MULETEER_GATEWAY_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/cfg.h"
+#include "gateway/queue.h"
+#include "smtp/param.h"
+
+/* --- trace ------------------------------------------------------------------ */
+
+#define FLOW_RECEIVED_MAX 1600
+
+/* A Received field; RFC 5321 4.4. */
+struct flow_trace {
+	const char *from;    /* a domain or address literal */
+	const char *comment; /* after from, without parentheses; "" for none */
+	const char *by;      /* our name */
+	const char *via;     /* "ACP142", or NULL */
+	const char *with;    /* "ESMTP", "SMTP", or NULL */
+	uint64_t id;
+	const char *for_path; /* "<x@y>" if there is just one; or NULL */
+	bool has_priority;    /* RFC 6710 4.4 */
+	int priority;
+	int64_t now_s;
+};
+
+/*
+ * The field, folded and ending in CR LF, in buf; returns its length.  What came
+ * from the network must have passed the SMTP grammar or flow_comment().
+ */
+size_t flow_received(const struct flow_trace *t, char buf[FLOW_RECEIVED_MAX]);
+
+/* --- times -------------------------------------------------------------------- */
+
+/*
+ * When to try again after attempts failures: first * factor ^ attempts, at
+ * most max, spread by +-jitter percent with random (any 32 bits).
+ */
+int64_t flow_retry_at(const struct cfg_smtp *cfg, uint32_t attempts,
+    int64_t now_s, uint64_t random);
+
+/*
+ * Fill in priority, expires_at, deliver_by, by_mode, by_trace of m from the
+ * parameters of its from line and m->accepted_at.  DELIVERBY in mode R bounds
+ * the expiry (RFC 2852 4).
+ */
+void flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
+    struct queue_message *m);
+
+/* --- lines ---------------------------------------------------------------------- */
+
+/* A command line with all its extensions fits. */
+#define FLOW_LINE_MAX 4200
+
+/*
+ * The from line for the next hop: BY recomputed for now_s (RFC 2852 4: as late
+ * as possible; never below 1 second in mode R), MT-PRIORITY present (RFC 6758
+ * 3.2), SIZE left to the client.  false: it does not fit.
+ */
+bool flow_from_line(const char *from_line, int priority, int64_t deliver_by,
+    char by_mode, bool by_trace, int64_t now_s, char buf[FLOW_LINE_MAX]);
+
+/* --- who gets a notification -------------------------------------------------------- */
+
+/* RFC 3461: whether a failure of this recipient is to be reported. */
+bool flow_notify_failure(const char *from_line, const char *rcpt_line);
+
+#endif

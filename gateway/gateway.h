@@ -1,0 +1,38 @@
+/*
+ * What the rooms of the daemon share: a handful of pointers that main.c sets
+ * up before any of them starts and that outlive them all.
+ */
+#ifndef MULETEER_GATEWAY_GATEWAY_H
+#define MULETEER_GATEWAY_GATEWAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "config/cfg.h"
+#include "gateway/queue.h"
+#include "gateway/stats.h"
+#include "pmul/pmul.h"
+
+struct sched;
+struct mule_link;
+
+struct gateway {
+	uv_loop_t *loop;
+	const struct cfg *cfg;
+	struct queue *queue;
+	struct sched *sched;
+	struct mule_link *
+	    *links; /* one for each cfg->links entry, same order */
+	size_t nlinks;
+	struct stats stats;
+	struct pmul_clock started;
+	uint64_t random; /* state of gateway_random() */
+	bool draining;   /* SIGTERM came: begin nothing new */
+};
+
+/* A number below bound (> 0), for jitter: not for secrets. */
+uint64_t gateway_random(struct gateway *gw, uint64_t bound);
+
+#endif

@@ -1,0 +1,358 @@
+/*
+ * One SMTP transaction; see intake.h.
+ */
+#include "gateway/intake.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/clock.h"
+#include "gateway/flow.h"
+#include "gateway/log.h"
+#include "gateway/route.h"
+#include "gateway/sched.h"
+#include "mule/dsn.h"
+
+void
+intake_reset(struct intake *c)
+{
+	for (size_t i = 0; i < c->nrcpts; i++) {
+		free((char *)(uintptr_t)c->rcpts[i].line);
+		free((char *)(uintptr_t)c->rcpts[i].hop);
+	}
+	c->nrcpts = 0;
+	free(c->from_line);
+	c->from_line = NULL;
+	body_free(&c->body);
+	c->head_len = 0;
+}
+
+void
+intake_release(struct intake *c)
+{
+	intake_reset(c);
+	free(c->rcpts);
+	c->rcpts = NULL;
+	c->rcpts_cap = 0;
+}
+
+/* --- envelope --------------------------------------------------------------- */
+
+static char *
+copy(struct smtp_str s)
+{
+	char *p = malloc(s.len + 1);
+
+	if (p == NULL)
+		return NULL;
+	memcpy(p, s.p, s.len);
+	p[s.len] = '\0';
+	return p;
+}
+
+void
+intake_mail(struct intake *c, const struct smtp_server_event *ev)
+{
+	intake_reset(c);
+	if (c->gw->draining) {
+		smtp_server_reply(c->server, 421, "4.3.2", "Shutting down");
+		return;
+	}
+	c->from_line = copy(ev->line);
+	c->mail = ev->mail;
+	if (c->from_line == NULL)
+		smtp_server_reply(c->server, 451, "4.3.0", "Out of memory");
+	else
+		smtp_server_reply(c->server, 250, "2.1.0", "Sender ok");
+}
+
+/*
+ * The line of a recipient as it is stored: `<Postmaster>` gets our domain,
+ * since nothing beyond the RCPT command knows an address without one.
+ */
+static char *
+rcpt_line(const struct intake *c, const struct smtp_server_event *ev)
+{
+	const char *host = c->gw->cfg->node.hostname;
+	char *line;
+	size_t n;
+
+	if (ev->path.domain.len > 0)
+		return copy(ev->line);
+	n = ev->line.len + strlen(host) + 2;
+	line = malloc(n);
+	if (line != NULL)
+		snprintf(line, n, "<%.*s@%s%.*s", (int)ev->path.local.len,
+		    ev->path.local.p, host,
+		    (int)(ev->line.len - ev->path.local.len - 1),
+		    ev->line.p + ev->path.local.len + 1);
+	return line;
+}
+
+static bool
+room_for_rcpt(struct intake *c)
+{
+	size_t cap = c->rcpts_cap == 0 ? 4 : 2 * c->rcpts_cap;
+	struct queue_rcpt *r;
+
+	if (c->nrcpts < c->rcpts_cap)
+		return true;
+	r = realloc(c->rcpts, cap * sizeof(*r));
+	if (r == NULL)
+		return false;
+	c->rcpts = r;
+	c->rcpts_cap = cap;
+	return true;
+}
+
+static bool
+add_rcpt(struct intake *c, const struct smtp_server_event *ev,
+    const struct route *route)
+{
+	struct queue_rcpt *r;
+	char *line, *hop;
+
+	if (!room_for_rcpt(c))
+		return false;
+	line = rcpt_line(c, ev);
+	hop = strdup(route->hop);
+	if (line == NULL || hop == NULL) {
+		free(line);
+		free(hop);
+		return false;
+	}
+	r = &c->rcpts[c->nrcpts++];
+	memset(r, 0, sizeof(*r));
+	r->line = line;
+	r->hop = hop;
+	r->node = route->node;
+	return true;
+}
+
+static void
+refuse_rcpt(struct intake *c, const struct smtp_server_event *ev, int code,
+    const char *status, const char *text)
+{
+	char to[300];
+
+	c->gw->stats.rejected++;
+	log_event(GW_LOG_INFO, "smtp.reject",
+	    "peer=%s to=\"%s\" code=%d why=\"%s\"", c->peer,
+	    log_vis(to, sizeof(to), ev->path.mailbox.p, ev->path.mailbox.len),
+	    code, text);
+	smtp_server_reply(c->server, code, status, text);
+}
+
+void
+intake_rcpt(struct intake *c, const struct smtp_server_event *ev)
+{
+	const struct cfg *cfg = c->gw->cfg;
+	struct smtp_str domain = ev->path.domain;
+	struct route route;
+
+	if (domain.len == 0) {
+		domain.p = cfg->node.hostname;
+		domain.len = strlen(domain.p);
+	}
+	if (!c->may_relay) {
+		refuse_rcpt(c, ev, 550, "5.7.1", "Relaying denied");
+		return;
+	}
+	route_find(cfg, domain, "", &route);
+	if (route.type == ROUTE_NONE) {
+		refuse_rcpt(c, ev, 550, "5.1.2", "No route to this domain");
+		return;
+	}
+	if (!add_rcpt(c, ev, &route)) {
+		refuse_rcpt(c, ev, 451, "4.3.0", "Out of memory");
+		return;
+	}
+	smtp_server_reply(c->server, 250, "2.1.5", "Recipient ok");
+}
+
+/* --- content ---------------------------------------------------------------- */
+
+static void
+refuse_disk(struct intake *c, int err)
+{
+	int code = err == -ENOSPC || err == -EDQUOT ? 452 : 451;
+
+	log_event(GW_LOG_ERR, "smtp.disk", "peer=%s why=\"%s\"", c->peer,
+	    strerror(-err));
+	smtp_server_refuse_content(c->server, code,
+	    code == 452 ? "4.3.1" : "4.3.0",
+	    code == 452 ? "Insufficient system storage"
+			: "Local error, try again");
+}
+
+/* The address literal of the peer: RFC 5321 4.1.3. */
+static void
+literal(const char *peer, char *buf, size_t cap)
+{
+	snprintf(
+	    buf, cap, "[%s%s]", strchr(peer, ':') != NULL ? "IPv6:" : "", peer);
+}
+
+static int
+append_received(struct intake *c)
+{
+	char field[FLOW_RECEIVED_MAX], comment[INET6_ADDRSTRLEN + 8], path[300];
+	const struct smtp_server *server = c->server;
+	struct flow_trace t = {
+		.from = smtp_server_helo(server),
+		.comment = comment,
+		.by = c->gw->cfg->node.hostname,
+		.with = smtp_server_is_esmtp(server) ? "ESMTP" : "SMTP",
+		.id = c->id,
+		.has_priority = c->mail.has_priority,
+		.priority = c->mail.priority,
+		.now_s = c->accepted_at,
+	};
+
+	literal(c->peer, comment, sizeof(comment));
+	/* RFC 5321 4.4: at most one path, so that none is revealed. */
+	if (c->nrcpts == 1) {
+		snprintf(path, sizeof(path), "%.*s",
+		    (int)strcspn(c->rcpts[0].line, " "), c->rcpts[0].line);
+		t.for_path = path;
+	}
+	return body_append(c->body, field, flow_received(&t, field));
+}
+
+void
+intake_begin(struct intake *c)
+{
+	struct gateway *gw = c->gw;
+	int rc = body_new(queue_tmp_dir(gw->queue), &c->body);
+
+	c->id = queue_new_id(gw->queue);
+	c->accepted_at = clock_wall_s();
+	c->head_len = 0;
+	if (rc == 0)
+		rc = append_received(c);
+	if (rc != 0)
+		refuse_disk(c, rc);
+}
+
+void
+intake_content(struct intake *c, struct smtp_str content)
+{
+	size_t room = sizeof(c->head) - c->head_len;
+	size_t n = content.len < room ? content.len : room;
+	int rc = body_append(c->body, content.p, content.len);
+
+	memcpy(c->head + c->head_len, content.p, n);
+	c->head_len += n;
+	if (rc != 0)
+		refuse_disk(c, rc);
+}
+
+/* --- acceptance --------------------------------------------------------------- */
+
+static void
+log_accepted(const struct intake *c, uint64_t size)
+{
+	char from[300];
+
+	log_event(GW_LOG_INFO, "smtp.accepted",
+	    "message=%" PRIu64 " peer=%s helo=%s from=\"%s\" recipients=%zu "
+	    "octets=%" PRIu64 " priority=%d",
+	    c->id, c->peer, smtp_server_helo(c->server),
+	    log_vis(
+		from, sizeof(from), c->from_line, strcspn(c->from_line, " ")),
+	    c->nrcpts, size, c->mail.has_priority ? c->mail.priority : 0);
+}
+
+static void
+tell_sched(struct intake *c)
+{
+	struct gateway *gw = c->gw;
+
+	for (size_t i = 0; i < c->nrcpts; i++) {
+		/* Neighbours mostly share their next hop. */
+		if (i > 0 && strcmp(c->rcpts[i].hop, c->rcpts[i - 1].hop) == 0)
+			continue;
+		sched_work(gw->sched, c->rcpts[i].hop);
+	}
+}
+
+/* The 250, or why not.  The session may have gone meanwhile. */
+static void
+answer(struct intake *c, int rc)
+{
+	char text[64];
+
+	if (rc == QUEUE_OK) {
+		snprintf(text, sizeof(text), "Queued as %" PRIu64, c->id);
+		smtp_server_reply(c->server, 250, "2.0.0", text);
+		return;
+	}
+	log_event(GW_LOG_ERR, "smtp.commit", "message=%" PRIu64 " why=\"%s\"",
+	    c->id, queue_strerror(rc));
+	smtp_server_reply(c->server, rc == QUEUE_EFULL ? 452 : 451,
+	    rc == QUEUE_EFULL ? "4.3.1" : "4.3.0",
+	    rc == QUEUE_EFULL ? "Insufficient system storage"
+			      : "Local error, try again");
+}
+
+static void
+on_committed(void *ctx, int rc, const struct queue_result *res)
+{
+	struct intake *c = ctx;
+
+	(void)res;
+	c->committing = false;
+	if (rc == QUEUE_OK) {
+		c->gw->stats.accepted++;
+		tell_sched(c);
+	}
+	if (!c->gone)
+		answer(c, rc);
+	intake_reset(c);
+	c->committed(c->ctx);
+}
+
+static bool
+looping(const struct intake *c)
+{
+	return mule_header_count(c->head, c->head_len, "Received") >
+	       c->gw->cfg->smtp.max_hops;
+}
+
+void
+intake_message(struct intake *c)
+{
+	struct gateway *gw = c->gw;
+	struct queue_message m = {
+		.id = c->id,
+		.origin = QUEUE_FROM_SMTP,
+		.from_link = "",
+		.from_line = c->from_line,
+		.accepted_at = c->accepted_at,
+		.size = body_len(c->body),
+		.rcpts = c->rcpts,
+		.nrcpts = c->nrcpts,
+	};
+	struct queue_txn *t;
+
+	if (looping(c)) {
+		gw->stats.rejected++;
+		smtp_server_reply(c->server, 554, "5.4.6", "Mail loop");
+		intake_reset(c);
+		return;
+	}
+	flow_set_times(gw->cfg, &c->mail, &m);
+	log_accepted(c, m.size);
+	t = queue_txn_new();
+	if (t == NULL || queue_txn_add(t, &m, &c->body) != QUEUE_OK) {
+		queue_txn_free(&t);
+		smtp_server_reply(c->server, 451, "4.3.0", "Out of memory");
+		intake_reset(c);
+		return;
+	}
+	c->committing = true;
+	queue_submit(gw->queue, &t, on_committed, c);
+}

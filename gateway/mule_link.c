@@ -1,0 +1,215 @@
+#include "gateway/mule_link.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "gateway/clock.h"
+#include "gateway/log.h"
+
+/* Tombstones kept in memory and restored at start-up. */
+#define TOMBSTONES_MAX 65536
+/* Limits of one link that no site has had to change. */
+#define DESTINATIONS_MAX 4096
+#define HELD_MAX 64
+#define RX_MESSAGES_MAX 1024
+#define EVENTS_MAX 1024
+
+static void
+on_event(void *ctx, struct link *link, const struct pmul_event *ev)
+{
+	struct mule_link *l = ctx;
+
+	switch (ev->type) {
+	case PMUL_EV_RECEIVED: mule_in_received(l->in, ev); break;
+	case PMUL_EV_ACKED:
+	case PMUL_EV_GAVE_UP:
+	case PMUL_EV_DONE: mule_out_event(l->out, ev); break;
+	case PMUL_EV_LOST:
+		log_event(GW_LOG_WARN, "mule.lost",
+		    "link=%s source=%08" PRIx32 " msid=%" PRIu32,
+		    link_name(link), ev->peer, ev->id);
+		break;
+	}
+}
+
+static void
+pmul_parameters(
+    const struct gateway *gw, const struct cfg_link *cfg, struct pmul_config *p)
+{
+	pmul_config_default(p);
+	p->node_id = gw->cfg->node.id;
+	(void)!getrandom(&p->seed, sizeof(p->seed), 0);
+	p->bit_rate =
+	    (uint32_t)(cfg->bit_rate < UINT32_MAX ? cfg->bit_rate : 0);
+	p->overhead_bytes = (uint16_t)cfg->overhead;
+	p->pdu_max = (uint16_t)cfg->pdu_max;
+	p->half_duplex = cfg->half_duplex;
+	p->ack_retx_us = cfg->ack_retransmission_time_us;
+	p->backoff_pct = (uint32_t)cfg->back_off_factor_pct;
+	p->backoff_limit_pct = (uint32_t)cfg->back_off_limit_pct;
+	p->ack_delay_us = cfg->ack_delay_upper_bound_us;
+	p->ack_pdu_us = cfg->ack_pdu_time_us;
+	p->ack_pdu_repeats = (uint32_t)cfg->ack_pdu_repeats;
+	p->mm = (uint16_t)cfg->mm;
+	p->undefined_expiry_us = cfg->undefined_pdu_expiry_time_us;
+	p->skew_s = (uint32_t)(cfg->clock_skew_us / 1000000);
+	p->ranges = cfg->ranges;
+	p->tx_messages_max = (uint32_t)cfg->max_in_flight;
+	p->tx_bytes_max = cfg->max_in_flight_bytes;
+	p->destinations_max = DESTINATIONS_MAX;
+	p->message_max = (uint32_t)cfg->max_message_size;
+	p->rx_messages_max = RX_MESSAGES_MAX;
+	p->rx_bytes_max = cfg->max_in_flight_bytes;
+	p->held_messages_max = HELD_MAX;
+	p->tombstones_max = TOMBSTONES_MAX;
+	p->events_max = EVENTS_MAX;
+}
+
+static int
+open_link(struct mule_link *l, char *errbuf, size_t errcap)
+{
+	const struct cfg_link *cfg = l->cfg;
+	uint32_t *groups = calloc(cfg->ngroups + 1, sizeof(*groups));
+	struct link_config lc = {
+		.name = cfg->name,
+		.bearer = {
+			.emulated = cfg->bearer == CFG_BEARER_EMULATED,
+			.node_id = l->gw->cfg->node.id,
+			.interface = cfg->interface,
+			.hub_host = cfg->hub.host,
+			.hub_port = (uint16_t)cfg->hub.port,
+			.ttl = (uint8_t)cfg->ttl,
+			.ports = { (uint16_t)cfg->tport, (uint16_t)cfg->rport,
+			    (uint16_t)cfg->dport, (uint16_t)cfg->aport },
+			.groups = groups,
+			.ngroups = cfg->ngroups,
+		},
+	};
+	int rc;
+
+	if (groups == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < cfg->ngroups; i++)
+		groups[i] = cfg->groups[i].address;
+	pmul_parameters(l->gw, cfg, &lc.pmul);
+	rc = link_open(l->gw->loop, &lc, on_event, l, errbuf, errcap, &l->link);
+	free(groups);
+	return rc;
+}
+
+int
+mule_link_open(struct gateway *gw, const struct cfg_link *cfg, char *errbuf,
+    size_t errcap, struct mule_link **ret_l)
+{
+	struct mule_link *l = calloc(1, sizeof(*l));
+	int rc = l == NULL ? -ENOMEM : 0;
+
+	if (rc == 0) {
+		l->gw = gw;
+		l->cfg = cfg;
+		rc = mule_in_new(l, &l->in);
+	}
+	if (rc == 0)
+		rc = mule_out_new(l, &l->out);
+	if (rc == 0)
+		rc = open_link(l, errbuf, errcap);
+	if (rc != 0) {
+		if (l != NULL) {
+			mule_in_free(&l->in);
+			mule_out_free(&l->out);
+		}
+		free(l);
+		return rc;
+	}
+	*ret_l = l;
+	return 0;
+}
+
+/* --- start ------------------------------------------------------------------- */
+
+static void
+on_tombstones(void *ctx, int rc, const struct queue_tombstone *t, size_t n)
+{
+	struct mule_link *l = ctx;
+
+	for (size_t i = 0; l->link != NULL && rc == QUEUE_OK && i < n; i++) {
+		struct pmul_wall expiry = { t[i].expires_at };
+
+		rc = link_restore_tombstone(
+		    l->link, t[i].source, t[i].msid, expiry);
+	}
+	/* The queue still knows them, and refuses a second delivery. */
+	if (rc != QUEUE_OK)
+		log_event(GW_LOG_ERR, "mule.tombstones", "link=%s why=\"%s\"",
+		    l->cfg->name, queue_strerror(rc));
+	l->starting = false;
+	if (l->link != NULL)
+		mule_out_start(l->out);
+	mule_link_part_idle(l);
+}
+
+void
+mule_link_start(struct mule_link *l)
+{
+	l->starting = true;
+	queue_tombstones(l->gw->queue, l->cfg->name, clock_wall_s(),
+	    TOMBSTONES_MAX, on_tombstones, l);
+}
+
+void
+mule_link_work(struct gateway *gw, const char *name)
+{
+	for (size_t i = 0; i < gw->nlinks; i++)
+		if (strcmp(gw->links[i]->cfg->name, name) == 0)
+			mule_out_work(gw->links[i]->out);
+}
+
+/* --- close --------------------------------------------------------------------- */
+
+static void
+release(struct mule_link *l)
+{
+	void (*closed)(void *) = l->closed;
+	void *ctx = l->closed_ctx;
+
+	mule_in_free(&l->in);
+	mule_out_free(&l->out);
+	free(l);
+	closed(ctx);
+}
+
+static void
+on_link_closed(void *ctx)
+{
+	release(ctx);
+}
+
+/*
+ * The engine holds what mule_in still unpacks, so it goes only when both parts
+ * are idle.
+ */
+void
+mule_link_part_idle(struct mule_link *l)
+{
+	if (l->closed == NULL || l->link == NULL || l->starting ||
+	    !mule_in_idle(l->in) || !mule_out_idle(l->out))
+		return;
+	link_close(&l->link, on_link_closed, l);
+}
+
+void
+mule_link_close(struct mule_link **lp, void (*closed)(void *ctx), void *ctx)
+{
+	struct mule_link *l = *lp;
+
+	*lp = NULL;
+	l->closed = closed;
+	l->closed_ctx = ctx;
+	mule_out_drain(l->out);
+	mule_in_drain(l->in);
+	mule_link_part_idle(l);
+}

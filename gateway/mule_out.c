@@ -1,0 +1,560 @@
+/*
+ * From the queue to the radio.
+ *
+ * A message with recipients on the link is packed in a worker, and the packed
+ * payload is committed as a transmission with its Message_ID before the engine
+ * sends the first octet; so a restart sends the same octets under the same
+ * Message_ID, and only to the nodes that have not acknowledged.
+ *
+ * Slots: at most max_in_flight messages are being packed or sent.  The rest
+ * waits in the queue.  Transmissions that were under way before a restart go
+ * first.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "gateway/clock.h"
+#include "gateway/log.h"
+#include "gateway/mule_link.h"
+#include "gateway/mule_pack.h"
+#include "gateway/notify.h"
+#include "gateway/route.h"
+#include "gateway/sched.h"
+
+/* Look again after this long when something failed. */
+#define RETRY_MS 5000
+
+/* A transmission the engine has. */
+struct sending {
+	TAILQ_ENTRY(sending) entry;
+	uint64_t transmission, message;
+	uint32_t msid, group;
+};
+
+struct mule_out {
+	struct mule_link *link;
+	char hop[ROUTE_HOP_MAX];
+	TAILQ_HEAD(sending_list, sending) sendings;
+	size_t nsendings;
+	size_t jobs;    /* being packed or committed */
+	size_t commits; /* of acknowledgements, under way */
+	bool asking, again, more, resuming, draining;
+	uv_timer_t retry;
+	bool retry_open, retry_closed;
+};
+
+static void kick(struct mule_out *o);
+static void expired(struct mule_out *o, const struct queue_transmission *x);
+
+static void
+now_idle(struct mule_out *o)
+{
+	mule_link_part_idle(o->link);
+}
+
+static void
+on_retry(uv_timer_t *t)
+{
+	kick(t->data);
+}
+
+static void
+retry_later(struct mule_out *o)
+{
+	o->more = true;
+	if (o->retry_open)
+		uv_timer_start(&o->retry, on_retry, RETRY_MS, 0);
+}
+
+/* --- handing over to the engine --- */
+
+static struct sending *
+find_msid(struct mule_out *o, uint32_t msid)
+{
+	struct sending *s;
+
+	TAILQ_FOREACH (s, &o->sendings, entry)
+		if (s->msid == msid)
+			return s;
+	return NULL;
+}
+
+static void
+log_sending(
+    const struct mule_out *o, const struct queue_transmission *x, size_t len)
+{
+	log_event(GW_LOG_INFO, "mule.sending",
+	    "message=%" PRIu64 " link=%s msid=%" PRIu32 " group=%08" PRIx32
+	    " nodes=%zu octets=%zu priority=%u",
+	    x->message, o->link->cfg->name, x->msid, x->group, x->nnodes, len,
+	    (unsigned)x->priority);
+}
+
+/* The transmission is committed: give it to the engine. */
+static int
+submit(struct mule_out *o, const struct queue_transmission *x,
+    const uint8_t *payload, size_t len)
+{
+	struct pmul_dest *d = calloc(x->nnodes, sizeof(*d));
+	struct sending *s = calloc(1, sizeof(*s));
+	struct pmul_submit sub = {
+		.msid = x->msid,
+		.priority = x->priority,
+		.expiry = { x->expires_at },
+		.group = x->group,
+		.dests = d,
+		.ndests = x->nnodes,
+		.data = payload,
+		.len = len,
+	};
+	int rc = d == NULL || s == NULL ? PMUL_ENOMEM : PMUL_OK;
+
+	for (size_t i = 0; rc == PMUL_OK && i < x->nnodes; i++)
+		d[i] = (struct pmul_dest){ x->nodes[i], x->seqs[i] };
+	if (rc == PMUL_OK) {
+		/* Known before the engine speaks of it. */
+		s->transmission = x->id;
+		s->message = x->message;
+		s->msid = x->msid;
+		s->group = x->group;
+		TAILQ_INSERT_TAIL(&o->sendings, s, entry);
+		o->nsendings++;
+		rc = link_submit(o->link->link, &sub);
+		if (rc != PMUL_OK) {
+			TAILQ_REMOVE(&o->sendings, s, entry);
+			o->nsendings--;
+		}
+	}
+	free(d);
+	if (rc != PMUL_OK)
+		free(s);
+	else
+		log_sending(o, x, len);
+	return rc;
+}
+
+/* --- choosing work --- */
+
+/* It came to a transmission or it did not; either way the slot is free. */
+static void
+on_packed(void *ctx, uint64_t message, const struct queue_transmission *x,
+    const uint8_t *payload, size_t len, const char *why)
+{
+	struct mule_out *o = ctx;
+	int rc = PMUL_OK;
+
+	o->jobs--;
+	queue_unlease(o->link->gw->queue, o->hop, message);
+	if (x == NULL) {
+		log_event(GW_LOG_ERR, "mule.pack",
+		    "message=%" PRIu64 " link=%s why=\"%s\"", message,
+		    o->link->cfg->name, why);
+		retry_later(o);
+	} else if (!o->draining) {
+		rc = submit(o, x, payload, len);
+	}
+	/* It is in the queue: it is sent as if after a restart. */
+	if (rc != PMUL_OK) {
+		log_event(GW_LOG_WARN, "mule.submit",
+		    "message=%" PRIu64 " link=%s why=\"%s\"", message,
+		    o->link->cfg->name, pmul_strerror(rc));
+		o->resuming = true;
+	}
+	if (x != NULL) {
+		/* Recipients that no one group covers come up again. */
+		o->more = true;
+		kick(o);
+	}
+	now_idle(o);
+}
+
+static void
+start_job(struct mule_out *o, const struct queue_message *m)
+{
+	int rc = mule_pack_start(o->link, m, on_packed, o);
+
+	if (rc == QUEUE_OK) {
+		o->jobs++;
+		return;
+	}
+	log_event(GW_LOG_ERR, "mule.pack",
+	    "message=%" PRIu64 " link=%s why=\"%s\"", m->id, o->link->cfg->name,
+	    rc == QUEUE_ENOTFOUND ? "no group of the link has its nodes"
+				  : queue_strerror(rc));
+	queue_unlease(o->link->gw->queue, o->hop, m->id);
+	retry_later(o);
+}
+
+static void
+asked(struct mule_out *o)
+{
+	o->asking = false;
+	if (o->again) {
+		o->again = false;
+		o->more = true;
+	}
+}
+
+static void
+on_ready(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
+{
+	struct mule_out *o = ctx;
+
+	o->more = more;
+	asked(o);
+	for (size_t i = 0; rc == QUEUE_OK && i < n; i++) {
+		if (o->draining)
+			queue_unlease(o->link->gw->queue, o->hop, m[i].id);
+		else
+			start_job(o, &m[i]);
+	}
+	if (rc != QUEUE_OK)
+		retry_later(o);
+	else if (n > 0)
+		kick(o);
+	now_idle(o);
+}
+
+static void
+on_resume(void *ctx, int rc, const struct queue_transmission *x,
+    uint8_t *payload, size_t len)
+{
+	struct mule_out *o = ctx;
+
+	asked(o);
+	if (rc == QUEUE_OK && x == NULL)
+		o->resuming = false;
+	else if (rc == QUEUE_OK && !o->draining)
+		rc = submit(o, x, payload, len);
+	free(payload);
+	if (rc == PMUL_EEXPIRED) {
+		/* Nobody heard of it while we were down. */
+		expired(o, x);
+		rc = QUEUE_OK;
+	}
+	if (rc != QUEUE_OK)
+		retry_later(o);
+	else
+		kick(o);
+	now_idle(o);
+}
+
+static void
+resume(struct mule_out *o)
+{
+	uint64_t *skip = calloc(o->nsendings + 1, sizeof(*skip));
+	struct sending *s;
+	size_t n = 0;
+
+	if (skip == NULL) {
+		retry_later(o);
+		return;
+	}
+	TAILQ_FOREACH (s, &o->sendings, entry)
+		skip[n++] = s->transmission;
+	o->asking = true;
+	queue_next_transmission(
+	    o->link->gw->queue, o->link->cfg->name, skip, n, on_resume, o);
+	free(skip);
+}
+
+static void
+kick(struct mule_out *o)
+{
+	size_t slots = o->link->cfg->max_in_flight;
+	size_t used = o->nsendings + o->jobs;
+
+	if (o->draining || o->asking || used >= slots)
+		return;
+	if (o->resuming) {
+		resume(o);
+		return;
+	}
+	if (!o->more)
+		return;
+	o->more = false;
+	o->asking = true;
+	queue_ready(o->link->gw->queue, o->hop, slots - used, on_ready, o);
+}
+
+/* --- what the engine says --- */
+
+/* One destination of a transmission that came to its end. */
+struct ending {
+	struct mule_out *out;
+	uint64_t transmission, message;
+	uint32_t node, msid;
+	bool acked;
+	struct delivery *failed;      /* gave up: for the notification */
+	char notified[ROUTE_HOP_MAX]; /* its way, or "" */
+};
+
+static void
+ending_end(struct ending *e)
+{
+	struct mule_out *o = e->out;
+
+	delivery_free(&e->failed);
+	free(e);
+	o->commits--;
+	now_idle(o);
+}
+
+static void
+on_ending_committed(void *ctx, int rc, const struct queue_result *res)
+{
+	struct ending *e = ctx;
+
+	(void)res;
+	/* Lost with a crash it would be sent once more; with a full disk it
+	 * stays until the restart. */
+	if (rc != QUEUE_OK && rc != QUEUE_ENOTFOUND)
+		log_event(GW_LOG_ERR, "mule.commit",
+		    "message=%" PRIu64 " link=%s msid=%" PRIu32 " why=\"%s\"",
+		    e->message, e->out->link->cfg->name, e->msid,
+		    queue_strerror(rc));
+	if (rc == QUEUE_OK && e->notified[0] != '\0')
+		sched_work(e->out->link->gw->sched, e->notified);
+	ending_end(e);
+}
+
+static void
+log_ending(const struct ending *e, const struct queue_message *m)
+{
+	struct gateway *gw = e->out->link->gw;
+	const struct cfg_node *node = cfg_node_by_id(gw->cfg, e->node);
+
+	for (size_t i = 0; i < m->nrcpts; i++) {
+		char to[300];
+
+		log_vis(to, sizeof(to), m->rcpts[i].line,
+		    strcspn(m->rcpts[i].line, " "));
+		log_event(e->acked ? GW_LOG_INFO : GW_LOG_WARN,
+		    e->acked ? "mule.relayed" : "mule.failed",
+		    "message=%" PRIu64 " to=\"%s\" link=%s node=%s "
+		    "msid=%" PRIu32 " status=%s",
+		    e->message, to, e->out->link->cfg->name,
+		    node != NULL ? node->name : "?", e->msid,
+		    e->acked ? "2.0.0" : "4.4.7");
+	}
+}
+
+static void
+on_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
+{
+	struct ending *e = ctx;
+
+	snprintf(e->notified, sizeof(e->notified), "%s", hop);
+	if (rc != 0) {
+		queue_txn_free(&t);
+		on_ending_committed(e, rc, NULL);
+		return;
+	}
+	queue_submit(e->out->link->gw->queue, &t, on_ending_committed, e);
+}
+
+static void
+give_up(struct ending *e, const struct queue_message *m)
+{
+	static const char text[] =
+	    "No acknowledgement before the message "
+	    "expired; the node may have received it all the same, if it was "
+	    "under radio silence";
+	struct gateway *gw = e->out->link->gw;
+	const struct cfg_node *node = cfg_node_by_id(gw->cfg, e->node);
+	struct queue_txn *t = queue_txn_new();
+	int rc = QUEUE_ENOMEM;
+
+	e->failed = delivery_from(m);
+	if (e->failed != NULL && t != NULL) {
+		delivery_set_rest(
+		    e->failed, OUTCOME_FAILED, "4.4.7", text, false);
+		rc = queue_txn_gave_up(t, e->transmission, e->node);
+	}
+	if (rc != QUEUE_OK) {
+		queue_txn_free(&t);
+		on_ending_committed(e, rc, NULL);
+		return;
+	}
+	gw->stats.gave_up += m->nrcpts;
+	notify_delivery(
+	    gw, e->failed, node != NULL ? node->name : "", t, on_notified, e);
+}
+
+static void
+on_message(
+    void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
+{
+	struct ending *e = ctx;
+	struct gateway *gw = e->out->link->gw;
+	struct queue_txn *t;
+
+	(void)more;
+	if (rc != QUEUE_OK || n == 0) {
+		on_ending_committed(e, rc, NULL);
+		return;
+	}
+	log_ending(e, m);
+	if (!e->acked) {
+		give_up(e, m);
+		return;
+	}
+	gw->stats.relayed += m->nrcpts;
+	t = queue_txn_new();
+	rc = t == NULL ? QUEUE_ENOMEM
+		       : queue_txn_acked(t, e->transmission, e->node);
+	if (rc != QUEUE_OK) {
+		queue_txn_free(&t);
+		on_ending_committed(e, rc, NULL);
+		return;
+	}
+	queue_submit(gw->queue, &t, on_ending_committed, e);
+}
+
+static void
+end_destination(struct mule_out *o, uint64_t transmission, uint64_t message,
+    uint32_t msid, uint32_t node, bool acked)
+{
+	struct ending *e = calloc(1, sizeof(*e));
+
+	if (e == NULL) {
+		log_event(GW_LOG_ERR, "mule.memory", "link=%s msid=%" PRIu32,
+		    o->link->cfg->name, msid);
+		return;
+	}
+	e->out = o;
+	e->transmission = transmission;
+	e->message = message;
+	e->node = node;
+	e->msid = msid;
+	e->acked = acked;
+	o->commits++;
+	queue_message(
+	    o->link->gw->queue, message, transmission, node, on_message, e);
+}
+
+static void
+expired(struct mule_out *o, const struct queue_transmission *x)
+{
+	for (size_t i = 0; i < x->nnodes; i++)
+		end_destination(
+		    o, x->id, x->message, x->msid, x->nodes[i], false);
+}
+
+void
+mule_out_event(struct mule_out *o, const struct pmul_event *ev)
+{
+	struct sending *s = find_msid(o, ev->id);
+
+	if (s == NULL)
+		return;
+	if (ev->type == PMUL_EV_ACKED || ev->type == PMUL_EV_GAVE_UP) {
+		end_destination(o, s->transmission, s->message, s->msid,
+		    ev->peer, ev->type == PMUL_EV_ACKED);
+		return;
+	}
+	/* DONE */
+	TAILQ_REMOVE(&o->sendings, s, entry);
+	o->nsendings--;
+	free(s);
+	kick(o);
+}
+
+/* --- life --- */
+
+static void
+on_retry_closed(uv_handle_t *h)
+{
+	struct mule_out *o = h->data;
+
+	o->retry_closed = true;
+	now_idle(o);
+}
+
+int
+mule_out_new(struct mule_link *l, struct mule_out **ret_o)
+{
+	struct mule_out *o = calloc(1, sizeof(*o));
+
+	if (o == NULL)
+		return QUEUE_ENOMEM;
+	o->link = l;
+	snprintf(o->hop, sizeof(o->hop), "mule:%s", l->cfg->name);
+	TAILQ_INIT(&o->sendings);
+	o->retry_closed = true;
+	*ret_o = o;
+	return 0;
+}
+
+void
+mule_out_free(struct mule_out **op)
+{
+	struct mule_out *o = *op;
+	struct sending *s;
+
+	*op = NULL;
+	if (o == NULL)
+		return;
+	assert(o->jobs == 0 && o->commits == 0 && !o->asking);
+	while ((s = TAILQ_FIRST(&o->sendings)) != NULL) {
+		TAILQ_REMOVE(&o->sendings, s, entry);
+		free(s);
+	}
+	free(o);
+}
+
+void
+mule_out_start(struct mule_out *o)
+{
+	uv_timer_init(o->link->gw->loop, &o->retry);
+	o->retry.data = o;
+	o->retry_open = true;
+	o->retry_closed = false;
+	o->resuming = o->more = true;
+	kick(o);
+}
+
+void
+mule_out_work(struct mule_out *o)
+{
+	if (o->asking)
+		o->again = true;
+	o->more = true;
+	if (o->retry_open)
+		kick(o);
+}
+
+void
+mule_out_drain(struct mule_out *o)
+{
+	o->draining = true;
+	if (!o->retry_open)
+		return;
+	o->retry_open = false;
+	uv_close((uv_handle_t *)&o->retry, on_retry_closed);
+}
+
+bool
+mule_out_idle(const struct mule_out *o)
+{
+	return o->jobs == 0 && o->commits == 0 && !o->asking && o->retry_closed;
+}
+
+size_t
+mule_out_sending(const struct mule_out *o, struct mule_sending *s, size_t cap)
+{
+	const struct sending *p;
+	size_t n = 0;
+
+	TAILQ_FOREACH (p, &o->sendings, entry) {
+		if (n < cap)
+			s[n] = (struct mule_sending){ p->message, p->msid,
+				p->group };
+		n++;
+	}
+	return n;
+}

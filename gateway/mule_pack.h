@@ -1,0 +1,28 @@
+/*
+ * How a message becomes a P_MUL transmission: its recipients on a link are
+ * packed with the content into one payload, in a worker, and committed with a
+ * Message_ID of its own.
+ */
+#ifndef MULETEER_GATEWAY_MULE_PACK_H
+#define MULETEER_GATEWAY_MULE_PACK_H
+
+#include "gateway/mule_link.h"
+
+/*
+ * x is what was committed, or NULL, and why then says what went wrong; x and
+ * payload are valid during the call.
+ */
+typedef void mule_pack_cb(void *ctx, uint64_t message,
+    const struct queue_transmission *x, const uint8_t *payload, size_t len,
+    const char *why);
+
+/*
+ * Begin with the ready recipients of m (copied) whose nodes one group of the
+ * link covers; others are left for another time.  done is called exactly once
+ * if this returns 0.  QUEUE_ENOMEM; QUEUE_ENOTFOUND if no group has any of the
+ * nodes.
+ */
+int mule_pack_start(struct mule_link *l, const struct queue_message *m,
+    mule_pack_cb *done, void *ctx);
+
+#endif

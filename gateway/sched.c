@@ -1,0 +1,666 @@
+/*
+ * The scheduler; see sched.h.
+ *
+ * A hop exists while it has work, connections, or a reason to be left alone.
+ * Its life:
+ *
+ *	sched_work()  ->  ask the queue  ->  work list  ->  connections take
+ *	     ^                                                   |
+ *	     +---- queue has more, or a delivery was given back -+
+ *
+ * The queue leases what it hands out, so that asking again never yields the
+ * same message; a lease ends when the outcome is committed.
+ */
+#include "gateway/sched.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/clock.h"
+#include "gateway/flow.h"
+#include "gateway/log.h"
+#include "gateway/mule_link.h"
+#include "gateway/notify.h"
+#include "gateway/route.h"
+#include "gateway/smtp_out.h"
+
+/* Deliveries fetched ahead for one hop. */
+#define FETCH 32
+/* Connections to one hop at a time; a polite default. */
+#define CONNECTIONS_MAX 8
+/* How often to look for due and expired work when nothing else says so. */
+#define LOOK_MS 30000
+/* Expired messages dealt with in one go. */
+#define EXPIRED_BATCH 50
+
+TAILQ_HEAD(delivery_list, delivery);
+
+struct sched_hop {
+	TAILQ_ENTRY(sched_hop) entry;
+	struct sched *sched;
+	char *name;
+	struct delivery_list work;
+	size_t nwork;
+	size_t nactive; /* taken, and not yet committed */
+	struct smtp_out *connection[CONNECTIONS_MAX];
+	size_t connections;
+	bool asking, more, again;
+	unsigned failures; /* connections in a row that came to nothing */
+	uint64_t blocked_until_us;
+};
+
+struct sched {
+	struct gateway *gw;
+	TAILQ_HEAD(sched_hop_list, sched_hop) hops;
+	size_t connections;
+	uv_timer_t timer;
+	bool timer_open;
+	bool looking, expiring;
+};
+
+/* --- deliveries ----------------------------------------------------------- */
+
+void
+delivery_free(struct delivery **dp)
+{
+	struct delivery *d = *dp;
+
+	*dp = NULL;
+	if (d == NULL)
+		return;
+	for (size_t i = 0; i < d->nrcpts; i++)
+		free(d->rcpts[i].line);
+	free(d->rcpts);
+	free(d->from_line);
+	free(d);
+}
+
+struct delivery *
+delivery_from(const struct queue_message *m)
+{
+	struct delivery *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->message = m->id;
+	d->size = m->size;
+	d->priority = m->priority;
+	d->accepted_at = m->accepted_at;
+	d->expires_at = m->expires_at;
+	d->deliver_by = m->deliver_by;
+	d->by_mode = m->by_mode;
+	d->by_trace = m->by_trace;
+	d->from_line = strdup(m->from_line);
+	d->rcpts = calloc(m->nrcpts, sizeof(*d->rcpts));
+	if (d->from_line == NULL || d->rcpts == NULL)
+		goto fail;
+	for (size_t i = 0; i < m->nrcpts; i++) {
+		d->rcpts[i].id = m->rcpts[i].id;
+		d->rcpts[i].attempts = m->rcpts[i].attempts;
+		d->rcpts[i].line = strdup(m->rcpts[i].line);
+		if (d->rcpts[i].line == NULL)
+			goto fail;
+		d->nrcpts++;
+	}
+	return d;
+fail:
+	delivery_free(&d);
+	return NULL;
+}
+
+void
+delivery_set_rest(struct delivery *d, enum outcome_type type,
+    const char *status, const char *text, bool replied)
+{
+	for (size_t i = 0; i < d->nrcpts; i++) {
+		struct outcome *o = &d->rcpts[i].outcome;
+
+		if (o->type != OUTCOME_NONE)
+			continue;
+		o->type = type;
+		o->replied = replied;
+		snprintf(o->status, sizeof(o->status), "%s", status);
+		snprintf(o->text, sizeof(o->text), "%s", text);
+	}
+}
+
+/* --- hops --------------------------------------------------------------------- */
+
+static void ask(struct sched_hop *h);
+
+static struct sched_hop *
+hop_find(struct sched *s, const char *name)
+{
+	struct sched_hop *h;
+
+	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = TAILQ_NEXT(h, entry))
+		if (strcmp(h->name, name) == 0)
+			return h;
+	return NULL;
+}
+
+static struct sched_hop *
+hop_get(struct sched *s, const char *name)
+{
+	struct sched_hop *h = hop_find(s, name);
+
+	if (h != NULL)
+		return h;
+	h = calloc(1, sizeof(*h));
+	if (h == NULL)
+		return NULL;
+	h->name = strdup(name);
+	if (h->name == NULL) {
+		free(h);
+		return NULL;
+	}
+	h->sched = s;
+	TAILQ_INIT(&h->work);
+	TAILQ_INSERT_TAIL(&s->hops, h, entry);
+	return h;
+}
+
+/* Forget a hop about which there is nothing to remember. */
+static void
+hop_drop_idle(struct sched_hop *h)
+{
+	if (h->nwork > 0 || h->nactive > 0 || h->connections > 0 || h->asking ||
+	    h->failures > 0)
+		return;
+	TAILQ_REMOVE(&h->sched->hops, h, entry);
+	free(h->name);
+	free(h);
+}
+
+static bool
+hop_blocked(const struct sched_hop *h)
+{
+	return clock_now().mono.us < h->blocked_until_us;
+}
+
+/*
+ * Work for the connections that are idle, and a new connection for every
+ * delivery that still waits, up to the limit.
+ */
+static void
+hop_connect(struct sched_hop *h)
+{
+	struct sched *s = h->sched;
+
+	for (size_t i = 0; i < h->connections; i++)
+		smtp_out_work(h->connection[i]);
+	while (!s->gw->draining && !hop_blocked(h) &&
+	       h->connections < CONNECTIONS_MAX && h->connections < h->nwork) {
+		struct smtp_out **c = &h->connection[h->connections];
+
+		if (smtp_out_open(s->gw, h, h->name, c) != 0) {
+			sched_hop_failed(h, "out of memory");
+			return;
+		}
+		h->connections++;
+		s->connections++;
+	}
+}
+
+static void
+on_ready(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
+{
+	struct sched_hop *h = ctx;
+	struct queue *q = h->sched->gw->queue;
+
+	h->asking = false;
+	h->more = more;
+	for (size_t i = 0; rc == QUEUE_OK && i < n; i++) {
+		struct delivery *d = delivery_from(&m[i]);
+
+		if (d == NULL) {
+			/* The next look at the queue finds it again. */
+			queue_unlease(q, h->name, m[i].id);
+			continue;
+		}
+		TAILQ_INSERT_TAIL(&h->work, d, entry);
+		h->nwork++;
+	}
+	if (h->again) {
+		h->again = false;
+		ask(h);
+	}
+	hop_connect(h);
+	hop_drop_idle(h);
+}
+
+static void
+ask(struct sched_hop *h)
+{
+	struct gateway *gw = h->sched->gw;
+
+	if (h->asking) {
+		/* The question under way may miss what was added since. */
+		h->again = true;
+		return;
+	}
+	if (gw->draining || h->nwork >= FETCH || hop_blocked(h))
+		return;
+	h->asking = true;
+	queue_ready(gw->queue, h->name, FETCH - h->nwork, on_ready, h);
+}
+
+struct delivery *
+sched_take(struct sched_hop *h)
+{
+	struct delivery *d = TAILQ_FIRST(&h->work);
+
+	if (d == NULL || h->sched->gw->draining)
+		return NULL;
+	TAILQ_REMOVE(&h->work, d, entry);
+	h->nwork--;
+	h->nactive++;
+	if (h->more && h->nwork < FETCH / 2)
+		ask(h);
+	return d;
+}
+
+/* --- outcomes -------------------------------------------------------------------- */
+
+struct ending {
+	struct sched_hop *hop;
+	struct delivery *delivery;
+	char notified[ROUTE_HOP_MAX]; /* the way of a notification, or "" */
+};
+
+static void
+on_committed(void *ctx, int rc, const struct queue_result *res)
+{
+	struct ending *e = ctx;
+	struct sched_hop *h = e->hop;
+
+	(void)res;
+	if (rc != QUEUE_OK)
+		log_event(GW_LOG_ERR, "sched.commit",
+		    "message=%" PRIu64 " why=\"%s\"", e->delivery->message,
+		    queue_strerror(rc));
+	/* Not committed: the lease ends all the same, and it is tried again. */
+	queue_unlease(h->sched->gw->queue, h->name, e->delivery->message);
+	if (rc == QUEUE_OK && e->notified[0] != '\0')
+		sched_work(h->sched, e->notified);
+	h->nactive--;
+	delivery_free(&e->delivery);
+	free(e);
+	if (h->more || rc != QUEUE_OK)
+		ask(h);
+	hop_drop_idle(h);
+}
+
+static void
+log_outcome(const struct delivery *d, const struct delivery_rcpt *r,
+    const char *remote, int64_t next_at)
+{
+	static const char *const names[] = {
+		[OUTCOME_NONE] = "smtp.deferred",
+		[OUTCOME_DELIVERED] = "smtp.delivered",
+		[OUTCOME_DEFERRED] = "smtp.deferred",
+		[OUTCOME_FAILED] = "smtp.failed",
+	};
+	char to[300];
+
+	log_vis(to, sizeof(to), r->line, strcspn(r->line, " "));
+	log_event(
+	    r->outcome.type == OUTCOME_DELIVERED ? GW_LOG_INFO : GW_LOG_WARN,
+	    names[r->outcome.type],
+	    "message=%" PRIu64 " to=\"%s\" hop=%s status=%s attempts=%u "
+	    "next=%" PRId64 " reply=\"%s\"",
+	    d->message, to, remote, r->outcome.status, r->attempts + 1, next_at,
+	    r->outcome.text);
+}
+
+static int
+add_outcome(struct sched *s, struct queue_txn *t, struct delivery *d,
+    struct delivery_rcpt *r, const char *remote, int64_t now_s)
+{
+	struct gateway *gw = s->gw;
+	int64_t at = 0;
+	int rc = QUEUE_OK;
+
+	switch (r->outcome.type) {
+	case OUTCOME_DELIVERED:
+		gw->stats.delivered++;
+		rc = queue_txn_finish(t, r->id);
+		break;
+	case OUTCOME_FAILED:
+		gw->stats.failed++;
+		rc = queue_txn_finish(t, r->id);
+		break;
+	case OUTCOME_NONE:
+	case OUTCOME_DEFERRED:
+		gw->stats.deferred++;
+		at = flow_retry_at(&gw->cfg->smtp, r->attempts, now_s,
+		    gateway_random(gw, UINT32_MAX));
+		rc = queue_txn_defer(t, r->id, at, r->outcome.text);
+		break;
+	}
+	log_outcome(d, r, remote, at);
+	return rc;
+}
+
+/* The notification has been added to the transaction, or none was due. */
+static void
+on_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
+{
+	struct ending *e = ctx;
+
+	snprintf(e->notified, sizeof(e->notified), "%s", hop);
+	if (rc != 0) {
+		queue_txn_free(&t);
+		on_committed(e, rc, NULL);
+		return;
+	}
+	queue_submit(e->hop->sched->gw->queue, &t, on_committed, e);
+}
+
+void
+sched_done(struct sched_hop *h, struct delivery *d, const char *remote)
+{
+	struct sched *s = h->sched;
+	int64_t now_s = clock_wall_s();
+	struct ending *e = calloc(1, sizeof(*e));
+	struct queue_txn *t = queue_txn_new();
+	int rc = e == NULL || t == NULL ? QUEUE_ENOMEM : QUEUE_OK;
+
+	for (size_t i = 0; rc == QUEUE_OK && i < d->nrcpts; i++)
+		rc = add_outcome(s, t, d, &d->rcpts[i], remote, now_s);
+	if (rc != QUEUE_OK) {
+		/* Leased until the restart, which tries it again. */
+		log_event(GW_LOG_ERR, "sched.commit",
+		    "message=%" PRIu64 " why=\"%s\"", d->message,
+		    queue_strerror(rc));
+		queue_txn_free(&t);
+		free(e);
+		h->nactive--;
+		delivery_free(&d);
+		return;
+	}
+	e->hop = h;
+	e->delivery = d;
+	notify_delivery(s->gw, d, remote, t, on_notified, e);
+}
+
+/* Give back what nobody took. */
+static void
+hop_return_work(struct sched_hop *h)
+{
+	struct delivery *d;
+
+	while ((d = TAILQ_FIRST(&h->work)) != NULL) {
+		TAILQ_REMOVE(&h->work, d, entry);
+		h->nwork--;
+		h->more = true;
+		queue_unlease(h->sched->gw->queue, h->name, d->message);
+		delivery_free(&d);
+	}
+}
+
+void
+sched_hop_failed(struct sched_hop *h, const char *why)
+{
+	struct gateway *gw = h->sched->gw;
+	int64_t now_s = clock_wall_s();
+	int64_t wait_s = flow_retry_at(&gw->cfg->smtp, h->failures, now_s,
+			     gateway_random(gw, UINT32_MAX)) -
+			 now_s;
+
+	h->failures++;
+	h->blocked_until_us = clock_now().mono.us + (uint64_t)wait_s * 1000000;
+	hop_return_work(h);
+	log_event(GW_LOG_WARN, "smtp.unreachable",
+	    "hop=%s why=\"%s\" failures=%u retry_s=%" PRId64, h->name, why,
+	    h->failures, wait_s);
+}
+
+void
+sched_hop_ok(struct sched_hop *h)
+{
+	h->failures = 0;
+}
+
+void
+sched_closed(struct sched_hop *h, const struct smtp_out *c)
+{
+	struct sched *s = h->sched;
+
+	for (size_t i = 0; i < h->connections; i++) {
+		if (h->connection[i] != c)
+			continue;
+		h->connection[i] = h->connection[--h->connections];
+		s->connections--;
+		break;
+	}
+	ask(h);
+	hop_connect(h);
+	hop_drop_idle(h);
+}
+
+/* --- looking for due work ----------------------------------------------------------- */
+
+void
+sched_work(struct sched *s, const char *hop)
+{
+	struct sched_hop *h;
+
+	if (strncmp(hop, "mule:", 5) == 0) {
+		mule_link_work(s->gw, hop + 5);
+		return;
+	}
+	h = hop_get(s, hop);
+	if (h != NULL)
+		ask(h);
+}
+
+static void
+on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
+{
+	struct sched *s = ctx;
+	int64_t now_s = clock_wall_s();
+	uint64_t ms = LOOK_MS;
+
+	s->looking = false;
+	if (!s->timer_open)
+		return;
+	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
+		sched_work(s, hops[i]);
+	if (next_at != 0 && next_at <= now_s)
+		ms = 1;
+	else if (next_at != 0 && (uint64_t)(next_at - now_s) < LOOK_MS / 1000)
+		ms = (uint64_t)(next_at - now_s) * 1000;
+	if (uv_timer_get_due_in(&s->timer) > ms)
+		uv_timer_start(&s->timer, s->timer.timer_cb, ms, LOOK_MS);
+}
+
+struct expiry {
+	struct sched *sched;
+	struct delivery *delivery;
+	char notified[ROUTE_HOP_MAX];
+};
+
+static void
+expired_committed(void *ctx, int rc, const struct queue_result *res)
+{
+	struct expiry *e = ctx;
+
+	(void)res;
+	if (rc == QUEUE_OK && e->notified[0] != '\0')
+		sched_work(e->sched, e->notified);
+	delivery_free(&e->delivery);
+	free(e);
+}
+
+static void
+expired_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
+{
+	struct expiry *e = ctx;
+
+	snprintf(e->notified, sizeof(e->notified), "%s", hop);
+	if (rc != QUEUE_OK) {
+		queue_txn_free(&t);
+		expired_committed(e, rc, NULL);
+		return;
+	}
+	queue_submit(e->sched->gw->queue, &t, expired_committed, e);
+}
+
+/* One expired message: every recipient that still waits has failed. */
+static void
+expire(struct sched *s, const struct queue_message *m)
+{
+	struct gateway *gw = s->gw;
+	struct delivery *d = delivery_from(m);
+	struct expiry *e = calloc(1, sizeof(*e));
+	struct queue_txn *t = queue_txn_new();
+	int rc = d == NULL || e == NULL || t == NULL ? QUEUE_ENOMEM : 0;
+
+	if (rc == 0)
+		delivery_set_rest(d, OUTCOME_FAILED, "4.4.7",
+		    "not delivered before the message expired", false);
+	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++) {
+		gw->stats.failed++;
+		log_outcome(d, &d->rcpts[i], "expired", 0);
+		rc = queue_txn_finish(t, d->rcpts[i].id);
+	}
+	if (rc != 0) {
+		queue_txn_free(&t);
+		delivery_free(&d);
+		free(e);
+		return;
+	}
+	e->sched = s;
+	e->delivery = d;
+	notify_delivery(gw, d, "", t, expired_notified, e);
+}
+
+static void
+on_expired(
+    void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
+{
+	struct sched *s = ctx;
+
+	/* What is left comes up at the next look. */
+	(void)more;
+	s->expiring = false;
+	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
+		expire(s, &m[i]);
+}
+
+static void
+look(struct sched *s)
+{
+	struct gateway *gw = s->gw;
+	int64_t now_s = clock_wall_s();
+
+	if (gw->draining)
+		return;
+	if (!s->looking) {
+		s->looking = true;
+		queue_due(gw->queue, now_s, on_due, s);
+	}
+	if (!s->expiring) {
+		s->expiring = true;
+		queue_expired(gw->queue, now_s, EXPIRED_BATCH, on_expired, s);
+	}
+	queue_prune(gw->queue, now_s);
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+	struct sched *s = t->data;
+	struct sched_hop *h, *next;
+
+	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, entry);
+		if (h->more)
+			ask(h);
+	}
+	look(s);
+}
+
+/* --- life ---------------------------------------------------------------------------- */
+
+int
+sched_new(struct gateway *gw, struct sched **ret_s)
+{
+	struct sched *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return -1;
+	s->gw = gw;
+	TAILQ_INIT(&s->hops);
+	uv_timer_init(gw->loop, &s->timer);
+	s->timer.data = s;
+	s->timer_open = true;
+	*ret_s = s;
+	return 0;
+}
+
+void
+sched_start(struct sched *s)
+{
+	uv_timer_start(&s->timer, on_timer, 0, LOOK_MS);
+}
+
+static void
+each_connection(struct sched *s, void (*act)(struct smtp_out *c))
+{
+	struct sched_hop *h;
+
+	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = TAILQ_NEXT(h, entry))
+		for (size_t i = h->connections; i > 0; i--)
+			act(h->connection[i - 1]);
+}
+
+void
+sched_drain(struct sched *s)
+{
+	struct sched_hop *h;
+
+	if (!s->timer_open)
+		return;
+	uv_close((uv_handle_t *)&s->timer, NULL);
+	s->timer_open = false;
+	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = TAILQ_NEXT(h, entry))
+		hop_return_work(h);
+	each_connection(s, smtp_out_drain);
+}
+
+void
+sched_abort(struct sched *s)
+{
+	sched_drain(s);
+	each_connection(s, smtp_out_abort);
+}
+
+size_t
+sched_connections(const struct sched *s)
+{
+	return s->connections;
+}
+
+void
+sched_free(struct sched **sp)
+{
+	struct sched *s = *sp;
+	struct sched_hop *h;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	while ((h = TAILQ_FIRST(&s->hops)) != NULL) {
+		assert(h->connections == 0);
+		hop_return_work(h);
+		TAILQ_REMOVE(&s->hops, h, entry);
+		free(h->name);
+		free(h);
+	}
+	free(s);
+}

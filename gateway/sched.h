@@ -1,0 +1,104 @@
+/*
+ * Which message goes where, and when.
+ *
+ * The scheduler keeps a short list of work for each next hop and fills it from
+ * the queue's indexes, most urgent first, so that its memory does not grow with
+ * the queue.  SMTP connections take deliveries from it one after another and
+ * give them back with an outcome for each recipient; the links of MULE fetch
+ * their own work and only want to be told that there is some.
+ *
+ * Nothing here is durable.  What a delivery ended with is committed in one
+ * transaction, together with the notification that is due, and only then
+ * forgotten; a crash before that means that it is tried again.
+ */
+#ifndef MULETEER_GATEWAY_SCHED_H
+#define MULETEER_GATEWAY_SCHED_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "gateway/gateway.h"
+
+/* How an attempt ended for one recipient. */
+enum outcome_type {
+	OUTCOME_NONE,      /* not tried; counts as deferred */
+	OUTCOME_DELIVERED, /* the next hop took it */
+	OUTCOME_DEFERRED,
+	OUTCOME_FAILED,
+};
+
+struct outcome {
+	enum outcome_type type;
+	char status[12]; /* "5.1.1" */
+	char text[256];  /* the reply, or what went wrong; visible ASCII */
+	bool replied;    /* text is an SMTP reply (Diagnostic-Code: smtp) */
+};
+
+struct delivery_rcpt {
+	uint64_t id;
+	char *line; /* "<path>[ SP params]" */
+	uint32_t attempts;
+	struct outcome outcome;
+};
+
+/* One message on its way to one SMTP next hop. */
+struct delivery {
+	TAILQ_ENTRY(delivery) entry;
+	uint64_t message;
+	char *from_line;
+	uint64_t size;
+	int priority;
+	int64_t accepted_at, expires_at, deliver_by;
+	char by_mode;
+	bool by_trace;
+	struct delivery_rcpt *rcpts;
+	size_t nrcpts;
+};
+
+struct sched_hop;
+
+int sched_new(struct gateway *gw, struct sched **ret_s);
+/* The hops' connections must be closed before. */
+void sched_free(struct sched **s);
+/* Begin: look for what became due while we were down. */
+void sched_start(struct sched *s);
+/* Begin nothing new, and close connections when they are idle. */
+void sched_drain(struct sched *s);
+/* Connections still open. */
+size_t sched_connections(const struct sched *s);
+/* Close them now; what was not committed is tried again after the restart. */
+void sched_abort(struct sched *s);
+
+/* A committed transaction gave hop something to do. */
+void sched_work(struct sched *s, const char *hop);
+
+/* --- for smtp_out -------------------------------------------------------- */
+
+/* The next delivery for this hop, now the caller's, or NULL. */
+struct delivery *sched_take(struct sched_hop *h);
+
+/* The delivery is over, with an outcome for each recipient; takes it over. */
+void sched_done(struct sched_hop *h, struct delivery *d, const char *remote);
+
+/*
+ * The connection could not be used at all; why is for the log.  The hop is
+ * left alone for a while that grows with each failure.
+ */
+void sched_hop_failed(struct sched_hop *h, const char *why);
+
+/* The next hop answered: it is no longer left alone. */
+void sched_hop_ok(struct sched_hop *h);
+
+/* The connection has gone; c is only compared. */
+struct smtp_out;
+void sched_closed(struct sched_hop *h, const struct smtp_out *c);
+
+/* A copy of m with no outcomes yet; NULL when out of memory. */
+struct delivery *delivery_from(const struct queue_message *m);
+/* Set the outcome of every recipient that has none yet. */
+void delivery_set_rest(struct delivery *d, enum outcome_type type,
+    const char *status, const char *text, bool replied);
+void delivery_free(struct delivery **d);
+
+#endif

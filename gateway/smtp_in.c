@@ -1,0 +1,552 @@
+/*
+ * SMTP in; see smtp_in.h.
+ *
+ * A connection reads only while its session wants input: an answer that waits
+ * for the disk, or a client that does not read ours, stops it.  The 250 for a
+ * message is given in the callback of its commit and nowhere else.
+ */
+#include "gateway/smtp_in.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "gateway/intake.h"
+#include "gateway/log.h"
+#include "smtp/server.h"
+
+#define READ_MAX 32768
+#define BACKLOG 128
+/* Limits of a session: far beyond what an honest client does. */
+#define COMMANDS_MAX 1000000
+#define ERRORS_MAX 20
+
+struct listener {
+	uv_tcp_t tcp;
+	struct smtp_in *in;
+	const struct cfg_listen *cfg;
+	bool open;
+};
+
+struct conn {
+	TAILQ_ENTRY(conn) entry;
+	struct smtp_in *in;
+	const struct cfg_listen *listen;
+	struct smtp_server *server;
+	uv_tcp_t tcp;
+	uv_timer_t timer;
+	uv_write_t write;
+	unsigned handles;
+	bool reading, writing, ended, closing;
+	struct intake intake; /* the transaction */
+	size_t in_pos, in_len;
+	char in_buf[READ_MAX];
+	char out_buf[8192];
+};
+
+struct smtp_in {
+	struct gateway *gw;
+	struct smtp_server_config server;
+	struct listener *listeners;
+	size_t nlisteners;
+	TAILQ_HEAD(conn_list, conn) conns;
+	size_t nconns;
+	unsigned open; /* listeners and connections */
+	void (*closed)(void *ctx);
+	void *closed_ctx;
+};
+
+static void pump(struct conn *c);
+
+/* --- the end --- */
+
+static void
+part_closed(struct smtp_in *s)
+{
+	void (*closed)(void *) = s->closed;
+	void *ctx = s->closed_ctx;
+
+	if (--s->open > 0 || closed == NULL)
+		return;
+	free(s->listeners);
+	free(s);
+	closed(ctx);
+}
+
+static void
+maybe_free(struct conn *c)
+{
+	struct smtp_in *s = c->in;
+
+	if (c->handles > 0 || c->intake.committing)
+		return;
+	intake_release(&c->intake);
+	smtp_server_free(&c->server);
+	TAILQ_REMOVE(&s->conns, c, entry);
+	s->nconns--;
+	s->gw->stats.sessions_in--;
+	free(c);
+	part_closed(s);
+}
+
+static void
+on_closed(uv_handle_t *h)
+{
+	struct conn *c = h->data;
+
+	c->handles--;
+	maybe_free(c);
+}
+
+static void
+conn_close(struct conn *c)
+{
+	if (c->closing)
+		return;
+	c->closing = c->intake.gone = true;
+	uv_close((uv_handle_t *)&c->tcp, on_closed);
+	uv_close((uv_handle_t *)&c->timer, on_closed);
+}
+
+/* --- the session --- */
+
+static void
+act(struct conn *c, const struct smtp_server_event *ev)
+{
+	switch (ev->type) {
+	case SMTP_SERVER_MAIL: intake_mail(&c->intake, ev); break;
+	case SMTP_SERVER_RCPT: intake_rcpt(&c->intake, ev); break;
+	case SMTP_SERVER_BEGIN: intake_begin(&c->intake); break;
+	case SMTP_SERVER_CONTENT:
+		intake_content(&c->intake, ev->content);
+		break;
+	case SMTP_SERVER_MESSAGE: intake_message(&c->intake); break;
+	case SMTP_SERVER_ABORT: intake_reset(&c->intake); break;
+	case SMTP_SERVER_CLOSE: c->ended = true; break;
+	}
+}
+
+static void
+on_written(uv_write_t *w, int status)
+{
+	struct conn *c = w->data;
+
+	c->writing = false;
+	if (c->closing)
+		return;
+	if (status < 0)
+		conn_close(c);
+	else
+		pump(c);
+}
+
+static void
+flush(struct conn *c)
+{
+	size_t len;
+	const char *p = smtp_server_output(c->server, &len);
+	uv_buf_t buf;
+
+	if (c->writing || len == 0)
+		return;
+	if (len > sizeof(c->out_buf))
+		len = sizeof(c->out_buf);
+	memcpy(c->out_buf, p, len);
+	smtp_server_output_sent(c->server, len);
+	buf = uv_buf_init(c->out_buf, (unsigned)len);
+	c->write.data = c;
+	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) !=
+	    0)
+		conn_close(c);
+	else
+		c->writing = true;
+}
+
+static void
+on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+	struct conn *c = h->data;
+
+	(void)suggested;
+	*buf = uv_buf_init(c->in_buf, sizeof(c->in_buf));
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+	struct conn *c = t->data;
+
+	/* The second time it does not even take our farewell. */
+	if (c->ended) {
+		conn_close(c);
+		return;
+	}
+	if (!c->intake.committing)
+		smtp_server_timeout(c->server);
+	pump(c);
+}
+
+static void
+arm(struct conn *c)
+{
+	uv_timer_start(
+	    &c->timer, on_timer, c->in->gw->cfg->smtp.timeout_us / 1000, 0);
+}
+
+static void
+on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct conn *c = stream->data;
+
+	(void)buf;
+	if (c->closing)
+		return;
+	if (n < 0) {
+		smtp_server_eof(c->server);
+		conn_close(c);
+		return;
+	}
+	c->in_pos = 0;
+	c->in_len = (size_t)n;
+	arm(c);
+	pump(c);
+}
+
+/* Read exactly while there is nothing left over. */
+static void
+set_reading(struct conn *c)
+{
+	bool want = c->in_pos == c->in_len && !c->ended && !c->closing &&
+		    smtp_server_wants_input(c->server);
+
+	if (want == c->reading)
+		return;
+	c->reading = want;
+	if (want)
+		(void)uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+	else
+		(void)uv_read_stop((uv_stream_t *)&c->tcp);
+}
+
+static void
+pump(struct conn *c)
+{
+	struct smtp_server_event ev;
+	size_t len;
+
+	for (;;) {
+		while (smtp_server_next_event(c->server, &ev))
+			act(c, &ev);
+		if (c->ended || c->in_pos == c->in_len ||
+		    !smtp_server_wants_input(c->server))
+			break;
+		c->in_pos += smtp_server_input(
+		    c->server, c->in_buf + c->in_pos, c->in_len - c->in_pos);
+	}
+	flush(c);
+	(void)smtp_server_output(c->server, &len);
+	if (c->ended && len == 0 && !c->writing)
+		conn_close(c);
+	if (!c->closing)
+		set_reading(c);
+}
+
+/* --- connections --- */
+
+static bool
+in_network(const struct cfg_network *n, uint32_t address)
+{
+	uint32_t mask = n->bits == 0 ? 0 : UINT32_MAX << (32 - n->bits);
+
+	return (address & mask) == (n->address & mask);
+}
+
+/* Whether the peer may send mail through us; by default this host only. */
+static bool
+may_relay(const struct cfg_listen *l, const struct sockaddr_storage *ss)
+{
+	static const struct cfg_network loopback = { 0x7f000000, 8 };
+	struct sockaddr_in6 six;
+	struct sockaddr_in four;
+	uint32_t address;
+
+	if (ss->ss_family == AF_INET6) {
+		memcpy(&six, ss, sizeof(six));
+		if (IN6_IS_ADDR_LOOPBACK(&six.sin6_addr))
+			return true;
+		if (!IN6_IS_ADDR_V4MAPPED(&six.sin6_addr))
+			return false;
+		memcpy(&address, &six.sin6_addr.s6_addr[12], 4);
+	} else {
+		memcpy(&four, ss, sizeof(four));
+		address = four.sin_addr.s_addr;
+	}
+	address = ntohl(address);
+	if (l->nallow == 0)
+		return in_network(&loopback, address);
+	for (size_t i = 0; i < l->nallow; i++)
+		if (in_network(&l->allow[i], address))
+			return true;
+	return false;
+}
+
+static void
+set_peer(struct conn *c)
+{
+	struct sockaddr_storage ss;
+	int len = sizeof(ss);
+
+	memset(&ss, 0, sizeof(ss));
+	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&ss, &len) != 0)
+		return;
+	if (ss.ss_family == AF_INET6)
+		uv_ip6_name((struct sockaddr_in6 *)&ss, c->intake.peer,
+		    sizeof(c->intake.peer));
+	else
+		uv_ip4_name((struct sockaddr_in *)&ss, c->intake.peer,
+		    sizeof(c->intake.peer));
+	c->intake.may_relay = may_relay(c->listen, &ss);
+}
+
+static size_t
+sessions_of(const struct smtp_in *s, const char *peer)
+{
+	const struct conn *c;
+	size_t n = 0;
+
+	TAILQ_FOREACH (c, &s->conns, entry)
+		n += strcmp(c->intake.peer, peer) == 0;
+	return n;
+}
+
+/* A connection that is one too many gets one line and is closed. */
+static void
+turn_away_if_full(struct conn *c)
+{
+	const struct cfg_smtp *cfg = &c->in->gw->cfg->smtp;
+
+	if (c->in->nconns <= cfg->max_sessions &&
+	    sessions_of(c->in, c->intake.peer) <= cfg->max_sessions_per_peer)
+		return;
+	log_event(GW_LOG_WARN, "smtp.full", "peer=%s sessions=%zu",
+	    c->intake.peer, c->in->nconns);
+	smtp_server_busy(c->server);
+}
+
+/* The message has its answer, or there is nobody left to hear it. */
+static void
+on_committed(void *ctx)
+{
+	struct conn *c = ctx;
+
+	if (c->closing)
+		maybe_free(c);
+	else
+		pump(c);
+}
+
+static struct conn *
+conn_new(struct smtp_in *s, const struct cfg_listen *listen)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL || smtp_server_new(&s->server, &c->server) != SMTP_OK) {
+		free(c);
+		return NULL;
+	}
+	c->in = s;
+	c->listen = listen;
+	uv_tcp_init(s->gw->loop, &c->tcp);
+	uv_timer_init(s->gw->loop, &c->timer);
+	c->tcp.data = c->timer.data = c;
+	c->handles = 2;
+	c->intake.gw = s->gw;
+	c->intake.server = c->server;
+	c->intake.committed = on_committed;
+	c->intake.ctx = c;
+	TAILQ_INSERT_TAIL(&s->conns, c, entry);
+	s->nconns++;
+	s->open++;
+	s->gw->stats.sessions_in++;
+	s->gw->stats.sessions++;
+	return c;
+}
+
+static void
+on_connection(uv_stream_t *stream, int status)
+{
+	struct listener *l = stream->data;
+	struct conn *c;
+
+	if (status < 0) {
+		log_event(GW_LOG_ERR, "smtp.accept", "why=\"%s\"",
+		    uv_strerror(status));
+		return;
+	}
+	c = conn_new(l->in, l->cfg);
+	if (c == NULL)
+		return;
+	if (uv_accept(stream, (uv_stream_t *)&c->tcp) != 0) {
+		conn_close(c);
+		return;
+	}
+	(void)uv_tcp_nodelay(&c->tcp, 1);
+	set_peer(c);
+	turn_away_if_full(c);
+	arm(c);
+	pump(c);
+}
+
+/* --- listening --- */
+
+static void
+on_listener_closed(uv_handle_t *h)
+{
+	struct listener *l = h->data;
+
+	part_closed(l->in);
+}
+
+static int
+listen_on(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg)
+{
+	struct sockaddr_storage ss;
+	struct sockaddr_in sin;
+	int rc, len = sizeof(sin);
+
+	l->in = s;
+	l->cfg = cfg;
+	memset(&ss, 0, sizeof(ss));
+	if (uv_ip4_addr(cfg->address.host, (int)cfg->address.port,
+		(struct sockaddr_in *)&ss) != 0 &&
+	    uv_ip6_addr(cfg->address.host, (int)cfg->address.port,
+		(struct sockaddr_in6 *)&ss) != 0)
+		return UV_EINVAL;
+	rc = uv_tcp_init(s->gw->loop, &l->tcp);
+	if (rc != 0)
+		return rc;
+	l->tcp.data = l;
+	l->open = true;
+	s->open++;
+	rc = uv_tcp_bind(&l->tcp, (struct sockaddr *)&ss, 0);
+	if (rc == 0)
+		rc = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_connection);
+	if (rc != 0)
+		return rc;
+	/* The family and the port are at the same place in both. */
+	memset(&sin, 0, sizeof(sin));
+	(void)uv_tcp_getsockname(
+	    &l->tcp, (struct sockaddr *)&ss, &(int){ sizeof(ss) });
+	memcpy(&sin, &ss, (size_t)len);
+	log_event(GW_LOG_INFO, "smtp.listening", "address=%s port=%u",
+	    cfg->address.host, (unsigned)ntohs(sin.sin_port));
+	return 0;
+}
+
+static void
+set_server_config(struct smtp_in *s)
+{
+	const struct cfg *cfg = s->gw->cfg;
+
+	s->server = (struct smtp_server_config){
+		.hostname = cfg->node.hostname,
+		.extensions = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE |
+			      SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME |
+			      SMTP_EXT_CHUNKING | SMTP_EXT_DSN |
+			      SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
+			      SMTP_EXT_ENHANCEDSTATUSCODES,
+		.size_max = cfg->smtp.max_message_size,
+		.priority_policy = "STANAG4406",
+		.rcpts_max = (unsigned)cfg->smtp.max_recipients,
+		.commands_max = COMMANDS_MAX,
+		.errors_max = ERRORS_MAX,
+	};
+}
+
+int
+smtp_in_open(
+    struct gateway *gw, char *errbuf, size_t errcap, struct smtp_in **ret_s)
+{
+	const struct cfg_smtp *cfg = &gw->cfg->smtp;
+	struct smtp_in *s = calloc(1, sizeof(*s));
+	int rc = 0;
+
+	if (s != NULL)
+		s->listeners = calloc(cfg->nlisten + 1, sizeof(*s->listeners));
+	if (s == NULL || s->listeners == NULL) {
+		free(s);
+		return -ENOMEM;
+	}
+	s->gw = gw;
+	/* One more than there are, until smtp_in_close(). */
+	s->open = 1;
+	TAILQ_INIT(&s->conns);
+	set_server_config(s);
+	*ret_s = s;
+	for (size_t i = 0; rc == 0 && i < cfg->nlisten; i++) {
+		rc = listen_on(s, &s->listeners[i], &cfg->listen[i]);
+		s->nlisteners++;
+		if (rc != 0)
+			snprintf(errbuf, errcap, "smtp listen %s: %s",
+			    cfg->listen[i].address.text, uv_strerror(rc));
+	}
+	return rc;
+}
+
+static void
+stop_listening(struct smtp_in *s)
+{
+	for (size_t i = 0; i < s->nlisteners; i++) {
+		if (!s->listeners[i].open)
+			continue;
+		s->listeners[i].open = false;
+		uv_close(
+		    (uv_handle_t *)&s->listeners[i].tcp, on_listener_closed);
+	}
+}
+
+void
+smtp_in_drain(struct smtp_in *s)
+{
+	struct conn *c, *next;
+
+	stop_listening(s);
+	for (c = TAILQ_FIRST(&s->conns); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->closing || !smtp_server_idle(c->server))
+			continue;
+		smtp_server_shutdown(c->server);
+		pump(c);
+	}
+}
+
+size_t
+smtp_in_sessions(const struct smtp_in *s)
+{
+	return s->nconns;
+}
+
+void
+smtp_in_close(struct smtp_in **sp, void (*closed)(void *ctx), void *ctx)
+{
+	struct smtp_in *s = *sp;
+	struct conn *c, *next;
+
+	*sp = NULL;
+	if (s == NULL) {
+		closed(ctx);
+		return;
+	}
+	s->closed = closed;
+	s->closed_ctx = ctx;
+	stop_listening(s);
+	for (c = TAILQ_FIRST(&s->conns); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		conn_close(c);
+	}
+	part_closed(s);
+}

@@ -1,0 +1,624 @@
+/*
+ * One SMTP connection to a next hop; see smtp_out.h.
+ *
+ * pump() moves everything that can move: events out of the session, output to
+ * the socket.  Whatever waits for the disk or the network ends in pump() again.
+ * The memory goes when every handle is closed and nothing is under way.
+ */
+#include "gateway/smtp_out.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/clock.h"
+#include "gateway/flow.h"
+#include "gateway/log.h"
+#include "smtp/client.h"
+
+#define READ_MAX 16384
+#define WRITE_MAX 65536
+/* RFC 5321 has no word on connecting; a minute is plenty. */
+#define CONNECT_MS 60000
+/* An idle connection is kept for the next message that long. */
+#define IDLE_MS 5000
+
+struct smtp_out {
+	struct gateway *gw;
+	struct sched_hop *hop;
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	struct smtp_client_config cfg;
+	struct smtp_client *client;
+
+	uv_tcp_t tcp;
+	uv_timer_t timer;
+	uv_getaddrinfo_t resolve;
+	uv_connect_t connect;
+	uv_write_t write;
+	unsigned handles; /* open */
+	unsigned pending; /* requests whose callback is to come */
+	bool resolving, connected, writing, closing, idle, draining;
+	bool was_ready; /* the server has said hello */
+	bool ended;     /* CLOSED was seen */
+
+	/* The delivery under way. */
+	struct delivery *delivery;
+	struct smtp_client_message message;
+	struct smtp_str *rcpt_lines;
+	char from_line[FLOW_LINE_MAX];
+	char *body; /* in memory, or */
+	int fd;     /* in a file; -1 */
+	uint64_t offset, size;
+	uv_fs_t fs;
+
+	char in[READ_MAX];
+	char out[WRITE_MAX];
+	char content[SMTP_CLIENT_CONTENT_MAX];
+};
+
+static void pump(struct smtp_out *c);
+
+/* --- the end ---------------------------------------------------------------------- */
+
+static void
+release_delivery(struct smtp_out *c)
+{
+	free(c->rcpt_lines);
+	c->rcpt_lines = NULL;
+	free(c->body);
+	c->body = NULL;
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+static void
+maybe_free(struct smtp_out *c)
+{
+	struct sched_hop *h = c->hop;
+
+	if (!c->closing || c->handles > 0 || c->pending > 0)
+		return;
+	release_delivery(c);
+	smtp_client_free(&c->client);
+	c->gw->stats.sessions_out--;
+	sched_closed(h, c);
+	free(c);
+}
+
+static void
+on_closed(uv_handle_t *h)
+{
+	struct smtp_out *c = h->data;
+
+	c->handles--;
+	maybe_free(c);
+}
+
+static void
+finish_delivery(struct smtp_out *c, enum outcome_type type, const char *status,
+    const char *text, bool replied)
+{
+	struct delivery *d = c->delivery;
+
+	if (d == NULL)
+		return;
+	c->delivery = NULL;
+	delivery_set_rest(d, type, status, text, replied);
+	release_delivery(c);
+	sched_done(c->hop, d, c->host);
+}
+
+static void
+close_all(struct smtp_out *c)
+{
+	if (c->closing)
+		return;
+	c->closing = true;
+	finish_delivery(c, OUTCOME_DEFERRED, "4.4.2", "Connection lost", false);
+	uv_close((uv_handle_t *)&c->tcp, on_closed);
+	uv_close((uv_handle_t *)&c->timer, on_closed);
+	if (c->resolving)
+		(void)uv_cancel((uv_req_t *)&c->resolve);
+}
+
+/* The hop could not be reached at all. */
+static void
+fail(struct smtp_out *c, const char *why)
+{
+	sched_hop_failed(c->hop, why);
+	close_all(c);
+}
+
+/* --- timers ---------------------------------------------------------------------------- */
+
+static void
+on_timer(uv_timer_t *t)
+{
+	struct smtp_out *c = t->data;
+
+	if (!c->connected) {
+		fail(c, "timeout while connecting");
+		return;
+	}
+	if (c->idle)
+		smtp_client_quit(c->client);
+	else
+		smtp_client_timeout(c->client);
+	c->idle = false;
+	pump(c);
+}
+
+static void
+arm(struct smtp_out *c)
+{
+	uint64_t ms = c->idle
+			  ? IDLE_MS
+			  : 1000 * (uint64_t)smtp_client_timeout_s(c->client);
+
+	if (!c->closing)
+		uv_timer_start(&c->timer, on_timer, ms, 0);
+}
+
+/* --- the delivery ------------------------------------------------------------------------- */
+
+static enum outcome_type
+outcome_of(int code)
+{
+	if (code < 300)
+		return OUTCOME_DELIVERED;
+	return code < 500 ? OUTCOME_DEFERRED : OUTCOME_FAILED;
+}
+
+/* The enhanced code of a reply, or the one that says no more than it does. */
+static const char *
+status_of(const struct smtp_reply *r)
+{
+	if (r->status[0] != '\0')
+		return r->status;
+	if (r->code < 300)
+		return "2.0.0";
+	return r->code < 500 ? "4.0.0" : "5.0.0";
+}
+
+static void
+reply_text(const struct smtp_reply *r, char buf[SMTP_REPLY_TEXT_MAX + 32])
+{
+	snprintf(buf, SMTP_REPLY_TEXT_MAX + 32, "%d%s%s %s", r->code,
+	    r->status[0] != '\0' ? " " : "", r->status, r->text);
+}
+
+static void
+on_rcpt(struct smtp_out *c, const struct smtp_client_event *ev)
+{
+	struct outcome *o = &c->delivery->rcpts[ev->rcpt].outcome;
+	char text[SMTP_REPLY_TEXT_MAX + 32];
+
+	reply_text(&ev->reply, text);
+	o->type = outcome_of(ev->reply.code);
+	/* RFC 5321 4.5.3.1.10: too many recipients, said the old way. */
+	if (ev->reply.code == 552)
+		o->type = OUTCOME_DEFERRED;
+	o->replied = !ev->local;
+	snprintf(o->status, sizeof(o->status), "%s", status_of(&ev->reply));
+	snprintf(o->text, sizeof(o->text), "%.255s", text);
+}
+
+static void
+on_done(struct smtp_out *c, const struct smtp_client_event *ev)
+{
+	char text[SMTP_REPLY_TEXT_MAX + 32];
+
+	reply_text(&ev->reply, text);
+	finish_delivery(c, outcome_of(ev->reply.code), status_of(&ev->reply),
+	    text, !ev->local);
+}
+
+static bool
+set_message(struct smtp_out *c)
+{
+	const struct delivery *d = c->delivery;
+
+	c->rcpt_lines = calloc(d->nrcpts, sizeof(*c->rcpt_lines));
+	if (c->rcpt_lines == NULL ||
+	    !flow_from_line(d->from_line, d->priority, d->deliver_by,
+		d->by_mode, d->by_trace, clock_wall_s(), c->from_line))
+		return false;
+	for (size_t i = 0; i < d->nrcpts; i++) {
+		c->rcpt_lines[i].p = d->rcpts[i].line;
+		c->rcpt_lines[i].len = strlen(d->rcpts[i].line);
+	}
+	memset(&c->message, 0, sizeof(c->message));
+	c->message.from_line.p = c->from_line;
+	c->message.from_line.len = strlen(c->from_line);
+	c->message.rcpt_lines = c->rcpt_lines;
+	c->message.nrcpts = d->nrcpts;
+	c->message.size = c->size;
+	return true;
+}
+
+static void
+on_body(void *ctx, int rc, const void *data, size_t len, int fd)
+{
+	struct smtp_out *c = ctx;
+
+	c->pending--;
+	c->fd = fd;
+	c->offset = 0;
+	c->size = len;
+	if (c->closing) {
+		maybe_free(c);
+		return;
+	}
+	if (rc == QUEUE_OK && data != NULL) {
+		c->body = malloc(len + 1);
+		if (c->body == NULL)
+			rc = QUEUE_ENOMEM;
+		else
+			memcpy(c->body, data, len);
+	}
+	if (rc == QUEUE_OK && !set_message(c))
+		rc = QUEUE_ENOMEM;
+	if (rc == QUEUE_OK &&
+	    smtp_client_send(c->client, &c->message) != SMTP_OK)
+		rc = QUEUE_ENOMEM;
+	if (rc != QUEUE_OK) {
+		finish_delivery(
+		    c, OUTCOME_DEFERRED, "4.3.0", queue_strerror(rc), false);
+		smtp_client_quit(c->client);
+	}
+	pump(c);
+}
+
+static void
+take(struct smtp_out *c)
+{
+	struct delivery *d = c->draining ? NULL : sched_take(c->hop);
+
+	c->idle = d == NULL;
+	if (d == NULL) {
+		if (c->draining)
+			smtp_client_quit(c->client);
+		arm(c);
+		return;
+	}
+	c->delivery = d;
+	c->pending++;
+	queue_body(c->gw->queue, d->message, on_body, c);
+}
+
+/* --- content ----------------------------------------------------------------------------------- */
+
+static void
+feed(struct smtp_out *c, const char *data, size_t len)
+{
+	c->offset += len;
+	if (smtp_client_content(c->client, data, len) != SMTP_OK)
+		smtp_client_abort(c->client, "content out of step");
+}
+
+static void
+on_file(uv_fs_t *req)
+{
+	struct smtp_out *c = req->data;
+	ssize_t n = req->result;
+
+	uv_fs_req_cleanup(req);
+	c->pending--;
+	if (c->closing) {
+		maybe_free(c);
+		return;
+	}
+	if (n > 0)
+		feed(c, c->content, (size_t)n);
+	else
+		smtp_client_abort(c->client, "the queue's file is cut short");
+	pump(c);
+}
+
+static void
+on_content(struct smtp_out *c)
+{
+	uint64_t left = c->size - c->offset;
+	size_t n =
+	    left < sizeof(c->content) ? (size_t)left : sizeof(c->content);
+	uv_buf_t buf = uv_buf_init(c->content, (unsigned)n);
+
+	if (c->body != NULL) {
+		feed(c, c->body + c->offset, n);
+		return;
+	}
+	c->fs.data = c;
+	c->pending++;
+	if (uv_fs_read(c->gw->loop, &c->fs, c->fd, &buf, 1, (int64_t)c->offset,
+		on_file) != 0) {
+		c->pending--;
+		smtp_client_abort(c->client, "cannot read the queue's file");
+	}
+}
+
+/* --- the session ---------------------------------------------------------------------------------- */
+
+static void
+on_session_closed(struct smtp_out *c, const struct smtp_client_event *ev)
+{
+	char text[SMTP_REPLY_TEXT_MAX + 32];
+
+	c->ended = true;
+	if (c->was_ready || ev->reply.code < 300)
+		return;
+	reply_text(&ev->reply, text);
+	sched_hop_failed(c->hop, text);
+}
+
+static void
+act(struct smtp_out *c, const struct smtp_client_event *ev)
+{
+	switch (ev->type) {
+	case SMTP_CLIENT_READY:
+		if (!c->was_ready)
+			sched_hop_ok(c->hop);
+		c->was_ready = true;
+		take(c);
+		break;
+	case SMTP_CLIENT_RCPT: on_rcpt(c, ev); break;
+	case SMTP_CLIENT_CONTENT: on_content(c); break;
+	case SMTP_CLIENT_DONE: on_done(c, ev); break;
+	case SMTP_CLIENT_CLOSED: on_session_closed(c, ev); break;
+	}
+}
+
+static void
+on_written(uv_write_t *w, int status)
+{
+	struct smtp_out *c = w->data;
+
+	c->pending--;
+	c->writing = false;
+	if (c->closing) {
+		maybe_free(c);
+		return;
+	}
+	if (status < 0)
+		smtp_client_eof(c->client);
+	pump(c);
+}
+
+static void
+flush(struct smtp_out *c)
+{
+	size_t len;
+	const char *p = smtp_client_output(c->client, &len);
+	uv_buf_t buf;
+
+	if (c->writing || len == 0)
+		return;
+	if (len > sizeof(c->out))
+		len = sizeof(c->out);
+	memcpy(c->out, p, len);
+	smtp_client_output_sent(c->client, len);
+	buf = uv_buf_init(c->out, (unsigned)len);
+	c->write.data = c;
+	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) !=
+	    0) {
+		smtp_client_eof(c->client);
+		return;
+	}
+	c->writing = true;
+	c->pending++;
+}
+
+static void
+pump(struct smtp_out *c)
+{
+	struct smtp_client_event ev;
+
+	do {
+		while (!c->closing && smtp_client_next_event(c->client, &ev))
+			act(c, &ev);
+		if (c->closing)
+			return;
+		flush(c);
+	} while (smtp_client_has_event(c->client));
+	if (c->ended)
+		close_all(c);
+	else
+		arm(c);
+}
+
+static void
+on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+	struct smtp_out *c = h->data;
+
+	(void)suggested;
+	*buf = uv_buf_init(c->in, sizeof(c->in));
+}
+
+static void
+on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct smtp_out *c = stream->data;
+	size_t used = 0;
+
+	(void)buf;
+	if (c->closing)
+		return;
+	if (n < 0) {
+		smtp_client_eof(c->client);
+		pump(c);
+		return;
+	}
+	/* The session takes no more while events wait; pump() fetches them. */
+	while (!c->closing && !c->ended && used < (size_t)n) {
+		size_t took = smtp_client_input(
+		    c->client, c->in + used, (size_t)n - used);
+
+		used += took;
+		pump(c);
+		if (took == 0 && !smtp_client_wants_input(c->client))
+			break;
+	}
+}
+
+/* --- connecting ------------------------------------------------------------------------------------- */
+
+static void
+on_connect(uv_connect_t *req, int status)
+{
+	struct smtp_out *c = req->data;
+
+	c->pending--;
+	if (c->closing) {
+		maybe_free(c);
+		return;
+	}
+	if (status == 0)
+		status =
+		    uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+	if (status != 0) {
+		fail(c, uv_strerror(status));
+		return;
+	}
+	c->connected = true;
+	(void)uv_tcp_nodelay(&c->tcp, 1);
+	arm(c);
+}
+
+static void
+on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+{
+	struct smtp_out *c = req->data;
+
+	c->pending--;
+	c->resolving = false;
+	if (c->closing) {
+		uv_freeaddrinfo(res);
+		maybe_free(c);
+		return;
+	}
+	if (status == 0) {
+		c->connect.data = c;
+		status = uv_tcp_connect(
+		    &c->connect, &c->tcp, res->ai_addr, on_connect);
+		if (status == 0)
+			c->pending++;
+	}
+	uv_freeaddrinfo(res);
+	if (status != 0)
+		fail(c, uv_strerror(status));
+}
+
+/* "smtp:HOST:PORT", "smtp:[V6]:PORT" */
+static bool
+parse_hop(struct smtp_out *c, const char *hop)
+{
+	const char *host = hop + 5, *colon = strrchr(hop, ':');
+	size_t n;
+
+	if (strncmp(hop, "smtp:", 5) != 0 || colon < host)
+		return false;
+	n = (size_t)(colon - host);
+	if (n > 1 && host[0] == '[') {
+		host++;
+		n -= 2;
+	}
+	if (n >= sizeof(c->host))
+		return false;
+	memcpy(c->host, host, n);
+	c->host[n] = '\0';
+	snprintf(c->port, sizeof(c->port), "%s", colon + 1);
+	return true;
+}
+
+static int
+begin(struct smtp_out *c, const char *hop)
+{
+	const struct addrinfo hints = {
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICSERV,
+	};
+
+	if (!parse_hop(c, hop))
+		return UV_EINVAL;
+	c->resolve.data = c;
+	c->pending++;
+	if (uv_getaddrinfo(c->gw->loop, &c->resolve, on_resolved, c->host,
+		c->port, &hints) != 0) {
+		c->pending--;
+		return UV_ENOMEM;
+	}
+	c->resolving = true;
+	uv_timer_start(&c->timer, on_timer, CONNECT_MS, 0);
+	return 0;
+}
+
+/* What could not begin is reported from the loop, like any other failure. */
+static void
+on_stillborn(uv_timer_t *t)
+{
+	fail(t->data, "this kind of next hop is not supported");
+}
+
+int
+smtp_out_open(struct gateway *gw, struct sched_hop *h, const char *hop,
+    struct smtp_out **ret_c)
+{
+	struct smtp_out *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->gw = gw;
+	c->hop = h;
+	c->fd = -1;
+	c->cfg.hostname = gw->cfg->node.hostname;
+	c->cfg.extensions = ~0u;
+	if (smtp_client_new(&c->cfg, &c->client) != SMTP_OK) {
+		free(c);
+		return -ENOMEM;
+	}
+	uv_tcp_init(gw->loop, &c->tcp);
+	uv_timer_init(gw->loop, &c->timer);
+	c->tcp.data = c->timer.data = c;
+	c->handles = 2;
+	gw->stats.sessions_out++;
+	if (begin(c, hop) != 0)
+		uv_timer_start(&c->timer, on_stillborn, 0, 0);
+	*ret_c = c;
+	return 0;
+}
+
+void
+smtp_out_work(struct smtp_out *c)
+{
+	if (!c->idle || c->closing)
+		return;
+	take(c);
+}
+
+void
+smtp_out_drain(struct smtp_out *c)
+{
+	c->draining = true;
+	if (c->closing)
+		return;
+	if (!c->connected) {
+		close_all(c);
+		return;
+	}
+	if (c->idle)
+		smtp_client_quit(c->client);
+	c->idle = false;
+	pump(c);
+}
+
+void
+smtp_out_abort(struct smtp_out *c)
+{
+	close_all(c);
+}
