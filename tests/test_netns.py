@@ -1,0 +1,110 @@
+"""Real multicast between network namespaces, with tshark as the judge."""
+import os
+import subprocess
+
+import pytest
+
+import oracle
+from muleteer import Gateway, crlf, strip_trace, wait_for
+from netns import Net
+
+SINK = """
+import asyncio, sys
+from aiosmtpd.smtp import SMTP
+class Handler:
+    n = 0
+    async def handle_DATA(self, server, session, envelope):
+        with open(f"{sys.argv[2]}.{Handler.n}", "wb") as f:
+            f.write(envelope.original_content)
+        Handler.n += 1
+        return "250 2.0.0 kept"
+async def main():
+    loop = asyncio.get_running_loop()
+    await loop.create_server(lambda: SMTP(Handler()), "127.0.0.1", 2525)
+    print("ready", flush=True)
+    await asyncio.sleep(600)
+asyncio.run(main())
+"""
+
+SUBMIT = """
+import smtplib, sys
+with smtplib.SMTP("127.0.0.1", int(sys.argv[1])) as s:
+    s.sendmail("ops@shore.example.mil", sys.argv[2].split(","),
+               sys.stdin.buffer.read(), ["BODY=8BITMIME"])
+"""
+
+LINK = ("ack_delay_upper_bound: 50ms\nack_retransmission_time: 400ms\n"
+        "ack_pdu_time: 1s\nbit_rate: 10000000\npdu_max: 400\n")
+
+
+def gateway(net, directory, name):
+    routes = [f'domain: {name}.example.mil, via: smtp, host: '
+              '"127.0.0.1:2525"']
+    routes += [f"domain: {m}.example.mil, via: mule, node: {m}"
+               for m in net.names if m != name]
+    return Gateway(directory, name, net.address[name], net.address, 0, routes,
+                   LINK, prefix=net.prefix(name),
+                   bearer=f"bearer: udp, interface: {net.address[name]}")
+
+
+def start(net, name, code, *args, **kw):
+    return subprocess.Popen(net.prefix(name) + ["/usr/bin/python3", "-c",
+                                                code, *args], **kw)
+
+
+@pytest.mark.parametrize("ships,loss", [(1, 0), (2, 0), (2, 15)])
+def test_tshark_finds_nothing_wrong(tmp_path, ships, loss):
+    names = ["shore"] + [f"ship{i + 1}" for i in range(ships)]
+    pcap = str(tmp_path / "air.pcap")
+    lines = "".join(os.urandom(30).hex() + " £\n" for _ in range(150))
+    content = crlf(("From: ops@shore.example.mil\nSubject: Grüße\n\n"
+                    + lines).encode())
+    with Net(names) as net:
+        capture = subprocess.Popen(
+            ["ip", "netns", "exec", net.air, "tcpdump", "-i", "br0", "-U",
+             "--immediate-mode", "-Z", "root",
+             "-w", pcap, "udp"], stderr=subprocess.PIPE)
+        assert b"listening" in capture.stderr.readline()
+        sinks = [start(net, n, SINK, "x", str(tmp_path / n),
+                       stdout=subprocess.PIPE) for n in names[1:]]
+        for s in sinks:
+            assert s.stdout.readline() == b"ready\n"
+        gateways = [gateway(net, str(tmp_path), n).start() for n in names]
+        for n in names[1:]:
+            if loss:
+                net.lose(n, loss)
+        to = ",".join(f"a@{n}.example.mil" for n in names[1:])
+        start(net, "shore", SUBMIT, str(gateways[0].port), to,
+              stdin=subprocess.PIPE).communicate(content, timeout=30)
+        for n in names[1:]:
+            out = tmp_path / f"{n}.0"
+            wait_for(out.exists, 60, f"delivery on {n}")
+            wait_for(lambda p=out: strip_trace(p.read_bytes()) == content, 5,
+                     "the content as sent")
+        wait_for(lambda: gateways[0].status()["queue"]["messages"] == 0, 30,
+                 "acknowledgements")
+        for g in gateways:
+            assert g.stop() == 0
+        capture.terminate()
+        capture.wait()
+        for s in sinks:
+            s.kill()
+            s.wait()
+    check(pcap, content, ships)
+
+
+def check(pcap, content, ships):
+    assert oracle.complaints(pcap) == []
+    rows = oracle.fields(pcap, "p_mul.pdu_type", "p_mul.checksum_good",
+                         "cdt.contentType_ShortForm")
+    kinds = [int(r[0], 0) for r in rows]
+    assert kinds.count(0) > 10 and kinds.count(1) >= ships
+    assert all(r[1] in ("1", "True") for r in rows)
+    assert {r[2] for r in rows if r[2]} == {"25"}
+    carried = oracle.payloads(pcap)
+    assert carried, "tshark reassembled nothing"
+    envelope, _, sent = carried[0].partition(b"\r\n\r\n")
+    assert strip_trace(sent) == content
+    lines = envelope.split(b"\r\n")
+    assert lines[0].startswith(b"<ops@shore.example.mil>")
+    assert len(lines) == 1 + ships
