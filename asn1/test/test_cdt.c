@@ -209,12 +209,11 @@ element(uint8_t tag, enum form form, const struct text *content)
 
 	switch (form) {
 	case SHORT:
-		if (content->len < 128) {
+	case LONG:
+		if (form == SHORT && content->len < 128) {
 			head[n++] = (uint8_t)content->len;
 			break;
 		}
-		/* FALLTHROUGH */
-	case LONG:
 		head[n++] = 0x82;
 		head[n++] = (uint8_t)(content->len >> 8);
 		head[n++] = (uint8_t)content->len;
