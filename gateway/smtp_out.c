@@ -55,6 +55,7 @@ struct smtp_out {
 	int fd;     /* in a file; -1 */
 	uint64_t offset, size;
 	uv_fs_t fs;
+	bool reading_file;
 
 	char in[READ_MAX];
 	char out[WRITE_MAX];
@@ -72,9 +73,11 @@ release_delivery(struct smtp_out *c)
 	c->rcpt_lines = NULL;
 	free(c->body);
 	c->body = NULL;
-	if (c->fd >= 0)
+	/* A read under way still needs the file; on_file() closes it. */
+	if (c->fd >= 0 && !c->reading_file) {
 		close(c->fd);
-	c->fd = -1;
+		c->fd = -1;
+	}
 }
 
 static void
@@ -310,10 +313,15 @@ on_file(uv_fs_t *req)
 
 	uv_fs_req_cleanup(req);
 	c->pending--;
+	c->reading_file = false;
+	if (c->delivery == NULL)
+		release_delivery(c);
 	if (c->closing) {
 		maybe_free(c);
 		return;
 	}
+	if (c->delivery == NULL)
+		return;
 	if (n > 0)
 		feed(c, c->content, (size_t)n);
 	else
@@ -335,9 +343,11 @@ on_content(struct smtp_out *c)
 	}
 	c->fs.data = c;
 	c->pending++;
+	c->reading_file = true;
 	if (uv_fs_read(c->gw->loop, &c->fs, c->fd, &buf, 1, (int64_t)c->offset,
 		on_file) != 0) {
 		c->pending--;
+		c->reading_file = false;
 		smtp_client_abort(c->client, "cannot read the queue's file");
 	}
 }
