@@ -1,0 +1,65 @@
+"""Other people's mail programs on either side."""
+import os
+import pwd
+import subprocess
+
+from muleteer import Fleet, free_port, wait_for
+
+
+def run(*args):
+    return subprocess.run(args, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=True,
+                          timeout=120).stdout
+
+
+def test_swaks_submits():
+    with Fleet(1) as fleet:
+        out = run("swaks", "--server", f"127.0.0.1:{fleet['shore'].port}",
+                  "--ehlo", "swaks.example", "--from",
+                  "ops@shore.example.mil", "--to", "a@ship1.example.mil",
+                  "--h-Subject", "swaks", "--body", "hello\n.\nthere")
+        assert "250 2.0.0 Queued" in out
+        (_, _, content, _), = fleet.sinks["ship1"].wait(1, 30)
+        assert b"hello\r\n.\r\nthere" in content
+
+
+def test_smtp_source_submits_by_many_sessions_and_by_few():
+    with Fleet(1) as fleet:
+        for kept, sessions in (([], "10"), (["-d"], "5")):
+            run("smtp-source", "-c", "-m", "100", "-s", sessions, "-l",
+                "2000", "-f", "ops@shore.example.mil", "-t",
+                "a@ship1.example.mil", *kept,
+                f"127.0.0.1:{fleet['shore'].port}")
+        fleet.sinks["ship1"].wait(200, 60)
+        wait_for(lambda: fleet["ship1"].status()["queue"]["messages"] == 0,
+                 30, "nothing left")
+        assert fleet.sinks["ship1"].count() == 200
+        assert fleet["shore"].status()["smtp"]["accepted"] == 200
+
+
+def test_smtp_sink_takes_delivery(tmp_path):
+    port = free_port()
+    user = pwd.getpwuid(os.getuid()).pw_name
+    sink = subprocess.Popen(
+        ["smtp-sink", "-c", "-u", "nobody" if user == "root" else user,
+         "-d", "%M.", f"127.0.0.1:{port}", "100"], cwd=tmp_path,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.chmod(tmp_path, 0o777)
+    try:
+        fleet = Fleet(1)
+        ship = fleet["ship1"].config
+        with open(ship, encoding="utf-8") as f:
+            text = f.read()
+        with open(ship, "w", encoding="utf-8") as f:
+            f.write(text.replace(str(fleet.sinks["ship1"].port), str(port)))
+        with fleet:
+            for i in range(20):
+                fleet["shore"].submit(
+                    "ops@shore.example.mil", ["a@ship1.example.mil"],
+                    b"Subject: %d\r\n\r\n.dot\r\n" % i)
+            wait_for(lambda: fleet["ship1"].status()["smtp"]["delivered"]
+                     == 20, 60, "delivered to smtp-sink")
+            assert not fleet["ship1"].events("smtp.deferred")
+    finally:
+        sink.kill()
+        sink.wait()
