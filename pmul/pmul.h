@@ -114,8 +114,13 @@ struct pmul_config {
 	uint32_t rx_messages_max;  /* incoming messages being gathered */
 	uint64_t rx_bytes_max;     /* ...and their octets, held data included */
 	uint32_t held_messages_max; /* incoming messages whose Address_PDU has
-				     * not been seen; part of rx_messages_max */
-	uint32_t tombstones_max;    /* finished incoming messages remembered */
+				     * not been seen; part of rx_messages_max.
+				     * One source may have half of them; all
+				     * of them may have half of rx_bytes_max,
+				     * one source a quarter */
+	uint32_t tombstones_max;    /* finished incoming messages remembered;
+				     * as many again that were lost or not for
+				     * us, and as many outgoing ones */
 	uint32_t events_max;        /* events not yet fetched before input and
 				     * submit answer PMUL_EBUSY */
 };
@@ -191,7 +196,8 @@ struct pmul_submit {
 
 /*
  * Start sending a message.  The destinations are sorted here.
- * PMUL_EINVAL (no destination, one twice, ourselves among them, no data),
+ * PMUL_EINVAL (no destination, one twice, ourselves among them, no data, an
+ * expiry that does not fit the 32 bits of Expiry_Time),
  * PMUL_ETOOBIG (message_max, destinations_max, more than 65535 fragments),
  * PMUL_EBUSY (tx_messages_max, tx_bytes_max), PMUL_EEXIST, PMUL_EEXPIRED,
  * PMUL_ENOMEM; the engine is then as before.
@@ -269,7 +275,8 @@ bool pmul_engine_next_event(struct pmul_engine *e, struct pmul_event *ret_ev);
 /*
  * The received message (source, id) is on stable storage, together with its
  * tombstone: the complete Ack may leave, and ev.data is no longer valid.
- * PMUL_ENOTFOUND if there is no such message waiting.
+ * PMUL_ENOTFOUND if there is no such message waiting, or its event has not been
+ * fetched yet.
  */
 int pmul_engine_stored(
     struct pmul_engine *e, struct pmul_clock now, uint32_t source, uint32_t id);
@@ -315,13 +322,14 @@ struct pmul_tx_progress {
 	uint32_t id; /* Destination_ID */
 	bool heard;  /* any Ack yet */
 	bool complete;
-	uint32_t missing; /* numbers it asked for and has not been sent */
+	uint32_t missing; /* numbers its last Ack listed */
 };
 
 /*
  * The state of outgoing message msid: the total of Data_PDUs, how many
- * different ones were sent, the rounds so far, and at most cap destinations
- * in d; returns how many destinations there are, 0 if no such message.
+ * different ones were sent, the retransmission rounds so far, and at most cap
+ * destinations in d; returns how many destinations there are, 0 if there is no
+ * such message.
  */
 size_t pmul_engine_tx_progress(const struct pmul_engine *e, uint32_t msid,
     uint32_t *ret_total, uint32_t *ret_sent, uint32_t *ret_rounds,

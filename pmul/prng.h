@@ -28,11 +28,16 @@ pmul_prng_next(struct pmul_prng *p)
 	return z ^ z >> 31;
 }
 
-/* Uniform in [0, bound); 0 for a bound of 0. */
+/*
+ * Uniform in [0, bound); 0 for a bound of 0.  The bias of the remainder is
+ * bound / 2^64, which no delay of ours can notice.
+ */
 static inline uint64_t
 pmul_prng_below(struct pmul_prng *p, uint64_t bound)
 {
-	return (uint64_t)((unsigned __int128)pmul_prng_next(p) * bound >> 64);
+	uint64_t n = pmul_prng_next(p);
+
+	return bound > 0 ? n % bound : 0;
 }
 
 #endif

@@ -406,17 +406,20 @@ pmul_tx_settle(struct pmul_engine *e, struct pmul_tx *tx)
 		be_ready(e, tx);
 }
 
+/* us * pct / 100; saturates. */
+static uint64_t
+percent(uint64_t us, uint32_t pct)
+{
+	return us <= UINT64_MAX / pct ? us * pct / 100 : UINT64_MAX;
+}
+
 static uint64_t
 backed_off(const struct pmul_config *cfg, uint64_t interval_us)
 {
-	unsigned __int128 next =
-	    (unsigned __int128)interval_us * cfg->backoff_pct / 100;
-	unsigned __int128 limit =
-	    (unsigned __int128)cfg->ack_retx_us * cfg->backoff_limit_pct / 100;
+	uint64_t next = percent(interval_us, cfg->backoff_pct);
+	uint64_t limit = percent(cfg->ack_retx_us, cfg->backoff_limit_pct);
 
-	if (next > limit)
-		next = limit;
-	return next < UINT64_MAX ? (uint64_t)next : UINT64_MAX;
+	return next < limit ? next : limit;
 }
 
 void

@@ -499,6 +499,33 @@ test_times_at_the_end_of_the_range_do_not_overflow(void **state)
 	bench_stop(&b);
 }
 
+static void
+test_back_off_saturates(void **state)
+{
+	const uint64_t retx_us = UINT64_MAX / 300;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	b.cfg.ack_retx_us = retx_us;
+	bench_start(&b);
+	OK(bench_submit(&b, 1, 1, 1, A));
+	bench_take_address(&b, 1, 1, A);
+	bench_take_data(&b, 1, 1);
+	/* The wall clock stands still, or the message would expire. */
+	for (uint64_t times = 1; times <= 2; times++) {
+		b.now.mono.us += times * retx_us - 1;
+		bench_take_nothing(&b);
+		b.now.mono.us += 1;
+		bench_take_address(&b, 1, 1, A);
+		bench_take_data(&b, 1, 1);
+	}
+	/* Four times would be too much to multiply: for ever. */
+	b.now.mono.us += UINT64_MAX / 100 - 1;
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
 /* --- configuration ------------------------------------------------------------- */
 
 static void
@@ -661,7 +688,9 @@ test_input_and_submit_survive_every_failing_allocation(void **state)
 	struct bench b;
 
 	(void)state;
-	started(&b);
+	bench_init(&b);
+	b.cfg.events_max = 1; /* the ring has to grow */
+	bench_start(&b);
 	for (unsigned n = 0; n < STEPS; n++) {
 		/* The bench itself makes one or two copies first: those
 		 * failing are none of the engine's. */
@@ -696,6 +725,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_expiry_follows_the_wall_clock),
 	cmocka_unit_test(test_a_monotonic_clock_that_goes_back_stands_still),
 	cmocka_unit_test(test_times_at_the_end_of_the_range_do_not_overflow),
+	cmocka_unit_test(test_back_off_saturates),
 	cmocka_unit_test(test_configuration_is_checked),
 	cmocka_unit_test(test_engine_new_survives_every_failing_allocation),
 	cmocka_unit_test(
