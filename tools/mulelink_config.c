@@ -151,6 +151,8 @@ mulelink_config_load(const char *path, struct mulelink_config *ret_cfg)
 	if (err != CYAML_OK)
 		return complain(path, c.line,
 		    c.reason[0] != '\0' ? c.reason : cyaml_strerror(err));
+	if (raw == NULL)
+		return complain(path, 0, "the file is empty");
 	ok = convert(path, raw, ret_cfg);
 	cyaml_free(&config, &schema, raw, 0);
 	return ok;

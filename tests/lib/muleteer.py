@@ -99,8 +99,11 @@ class Channel(Process):
         super().__init__("channel", directory, args)
 
     def start(self):
+        before = self.read_log().count("listening") \
+            if os.path.exists(self.log) else 0
         super().start()
-        wait_for(lambda: "listening" in self.read_log(), 10, "mulelink")
+        wait_for(lambda: self.read_log().count("listening") > before, 10,
+                 "mulelink")
         return self
 
     def stats(self):
