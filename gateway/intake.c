@@ -253,7 +253,7 @@ intake_content(struct intake *c, struct smtp_str content)
 /* --- acceptance --------------------------------------------------------------- */
 
 static void
-log_accepted(const struct intake *c, uint64_t size)
+log_accepted(const struct intake *c)
 {
 	char from[300];
 
@@ -263,7 +263,7 @@ log_accepted(const struct intake *c, uint64_t size)
 	    c->id, c->peer, smtp_server_helo(c->server),
 	    log_vis(
 		from, sizeof(from), c->from_line, strcspn(c->from_line, " ")),
-	    c->nrcpts, size, c->mail.has_priority ? c->mail.priority : 0);
+	    c->nrcpts, c->size, c->mail.has_priority ? c->mail.priority : 0);
 }
 
 static void
@@ -307,6 +307,7 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 	c->committing = false;
 	if (rc == QUEUE_OK) {
 		c->gw->stats.accepted++;
+		log_accepted(c);
 		tell_sched(c);
 	}
 	if (!c->gone)
@@ -345,7 +346,7 @@ intake_message(struct intake *c)
 		return;
 	}
 	flow_set_times(gw->cfg, &c->mail, &m);
-	log_accepted(c, m.size);
+	c->size = m.size;
 	t = queue_txn_new();
 	if (t == NULL || queue_txn_add(t, &m, &c->body) != QUEUE_OK) {
 		queue_txn_free(&t);

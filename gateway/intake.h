@@ -38,7 +38,7 @@ struct intake {
 	struct queue_rcpt *rcpts;
 	size_t nrcpts, rcpts_cap;
 	struct body *body;
-	uint64_t id;
+	uint64_t id, size;
 	int64_t accepted_at;
 	size_t head_len;
 	char head[INTAKE_HEAD_MAX];

@@ -119,6 +119,21 @@ tell_sched(const struct job *j)
 }
 
 static void
+log_received(const struct job *j)
+{
+	const struct mule_link *link = j->in->link;
+	struct smtp_str from = j->m.envelope.from_line;
+	char text[300];
+
+	log_event(GW_LOG_INFO, "mule.received",
+	    "message=%" PRIu64 " link=%s source=%08" PRIx32 " msid=%" PRIu32
+	    " from=\"%s\" recipients=%zu octets=%zu air=%zu",
+	    j->id, link->cfg->name, j->source, j->msid,
+	    log_vis(text, sizeof(text), from.p, from.len), j->nrcpts,
+	    j->m.content_len, j->len);
+}
+
+static void
 on_committed(void *ctx, int rc, const struct queue_result *res)
 {
 	struct job *j = ctx;
@@ -138,8 +153,12 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 		return;
 	}
 	link_stored(in->link->link, j->source, j->msid);
-	if (rc == QUEUE_OK)
+	if (rc == QUEUE_OK && j->nrcpts > 0 && !j->loop) {
+		/* Not before: an id that was not committed is used again. */
+		in->link->gw->stats.mule_in++;
+		log_received(j);
 		tell_sched(j);
+	}
 	end(j);
 }
 
@@ -285,21 +304,6 @@ add_quarantine(struct job *j, struct queue_txn *t, const char *why)
 	    clock_wall_s(), why, j->data, j->len);
 }
 
-static void
-log_received(const struct job *j)
-{
-	const struct mule_link *link = j->in->link;
-	struct smtp_str from = j->m.envelope.from_line;
-	char text[300];
-
-	log_event(GW_LOG_INFO, "mule.received",
-	    "message=%" PRIu64 " link=%s source=%08" PRIx32 " msid=%" PRIu32
-	    " from=\"%s\" recipients=%zu octets=%zu air=%zu",
-	    j->id, link->cfg->name, j->source, j->msid,
-	    log_vis(text, sizeof(text), from.p, from.len), j->nrcpts,
-	    j->m.content_len, j->len);
-}
-
 static int
 build(struct job *j, struct queue_txn *t)
 {
@@ -320,8 +324,6 @@ build(struct job *j, struct queue_txn *t)
 		    link->cfg->name, j->source, j->msid);
 		return QUEUE_OK;
 	}
-	link->gw->stats.mule_in++;
-	log_received(j);
 	return add_message(j, t);
 }
 
