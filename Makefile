@@ -37,8 +37,8 @@ SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
 	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/client.c \
 	smtp/client_env.c smtp/client_mail.c
 MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
-CFG_SRC := config/schema.c config/scalar.c config/load.c config/check.c \
-	config/preset.c config/cfg.c
+CFG_SRC := config/schema.c config/tree.c config/load.c config/scalar.c \
+	config/format.c config/print.c config/preset.c config/check.c config/cfg.c
 
 GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/clock.c \
 	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
@@ -57,7 +57,7 @@ PMUL_TESTS := seqset pdu parts pace tx rx rx_ack engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext payload dsn
-CFG_TESTS := cfg
+CFG_TESTS := cfg values
 GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_disk queue_start
 
 ASN1_FUZZ := cdt

@@ -3,14 +3,20 @@
  *
  * cfg_load() turns the text of muled.yaml into a struct cfg in which every value
  * is converted, within its range, and defaulted, and every name that refers to
- * something refers to something.  It reads no file: the caller does.
+ * something refers to something.  It reads no file: the caller does.  After it
+ * the struct is constant; cfg_free() ends it and every pointer into it.
+ *
+ *	rc = cfg_load(text, len, "/etc/muleteer/muled.yaml", &cfg, err,
+ *	    sizeof(err));
+ *	if (rc != CFG_OK)
+ *		say err, which names file and line
  *
  * An error is one line, "NAME:LINE: what is wrong, what was expected", for the
  * first thing that is wrong.  muled.yaml(5) lists every key with unit, default
  * and range; config/schema.c is where they come from.
  *
- * Units: octets, microseconds for durations of timers (_us), seconds for
- * lifetimes (_s), percent (_pct).
+ * Units: octets, microseconds for every duration (_us), bit/s, percent (_pct).
+ * Addresses and ids are in host order.  Strings are printable US-ASCII.
  */
 #ifndef MULETEER_CONFIG_CFG_H
 #define MULETEER_CONFIG_CFG_H
@@ -27,10 +33,16 @@ enum cfg_err {
 	CFG_EINVALID = -1502, /* the text in err says what and where */
 };
 
+/* Longer texts are refused before they are read. */
+#define CFG_TEXT_MAX (1024 * 1024)
+
+/* No error is longer than this and the name of the file. */
+#define CFG_ERROR_MAX 1024
+
 /* An IPv4 network: an address matches if its first bits do. */
 struct cfg_network {
-	uint32_t address; /* host order */
-	uint64_t bits;
+	uint32_t address; /* host order; what bits does not cover is zero */
+	uint64_t bits;    /* 0..32 */
 };
 
 /* "HOST:PORT"; an IPv6 address is in brackets there, and not in host. */
@@ -40,10 +52,17 @@ struct cfg_endpoint {
 	uint64_t port;
 };
 
+/* Files in PEM; both or neither. */
+struct cfg_tls {
+	const char *certificate; /* path; NULL: no TLS */
+	const char *key;
+};
+
 struct cfg_listen {
 	struct cfg_endpoint address; /* numeric; port 0: any free one */
-	struct cfg_network *allow;   /* who may relay */
+	struct cfg_network *allow;   /* who may relay; none: this host only */
 	size_t nallow;
+	struct cfg_tls tls;
 };
 
 struct cfg_smtp {
@@ -53,26 +72,27 @@ struct cfg_smtp {
 	uint64_t max_recipients; /* of one message */
 	uint64_t max_sessions;
 	uint64_t max_sessions_per_peer;
-	uint64_t max_hops;    /* Received fields: more is a loop */
-	uint64_t timeout_us;  /* for the next octets of a client */
-	uint64_t lifetime_us; /* of a message in the queue */
-	uint64_t retry_first_us;
-	uint64_t retry_factor_pct;
+	uint64_t max_hops;         /* Received fields: more is a loop */
+	uint64_t timeout_us;       /* for the next octets of a client */
+	uint64_t lifetime_us;      /* of a message in the queue */
+	uint64_t retry_first_us;   /* after the first failure */
+	uint64_t retry_factor_pct; /* by which each wait is longer */
 	uint64_t retry_max_us;
-	uint64_t retry_jitter_pct;
+	uint64_t retry_jitter_pct; /* each wait is spread by so much, +- */
 };
 
 /* A P_MUL node. */
 struct cfg_node {
 	const char *name;
-	uint32_t id;
-	bool emcon;
+	uint32_t id;      /* Source_ID, Destination_ID; never 0 */
+	uint32_t address; /* where its Acks are sent; 0: where it sends from */
+	bool emcon;       /* silent from the start */
 };
 
 struct cfg_group {
 	const char *name;
-	uint32_t address; /* host order */
-	const char **members;
+	uint32_t address;
+	const char **members; /* as written: our own node may be among them */
 	size_t nmembers;
 	uint32_t *member_ids; /* of members, our own left out */
 	size_t nmember_ids;
@@ -86,30 +106,31 @@ struct cfg_link {
 	const char *name;
 	const char *preset;
 	enum cfg_bearer bearer;
-	const char *interface;   /* udp: address or name */
-	struct cfg_endpoint hub; /* emulated: numeric IPv4 */
+	const char *interface;   /* udp: address or name; else NULL */
+	struct cfg_endpoint hub; /* emulated: numeric IPv4; else text NULL */
 	uint64_t ttl;
-	uint64_t tport, rport, dport, aport;
-	uint64_t bit_rate; /* bit/s; 0: not paced */
+	uint64_t tport, rport, dport, aport; /* UDP; all different */
+	uint64_t bit_rate;                   /* bit/s */
 	uint64_t overhead; /* octets below P_MUL per datagram */
 	bool half_duplex;
-	uint32_t half_duplex_given; /* in the file: 1 true, 2 false, 0 preset */
 	uint64_t pdu_max;
 	uint64_t ack_retransmission_time_us;
 	uint64_t back_off_factor_pct;
-	uint64_t back_off_limit_pct;
+	uint64_t back_off_limit_pct; /* of ack_retransmission_time */
 	uint64_t ack_delay_upper_bound_us;
 	uint64_t ack_pdu_time_us;
 	uint64_t ack_pdu_repeats;
 	uint64_t mm;
 	uint64_t undefined_pdu_expiry_time_us;
+	uint64_t emcon_rtc;    /* retransmissions to silent nodes */
+	uint64_t emcon_rti_us; /* ...and the interval between them */
 	uint64_t clock_skew_us;
-	bool ranges;
-	enum cfg_tagging tagging;
-	uint64_t expiry_us; /* lifetime of a transmission */
-	uint64_t max_message_size;
-	uint64_t max_in_flight;
-	uint64_t max_in_flight_bytes;
+	bool ranges;              /* 142(A): missing ranges as first, 0, last */
+	enum cfg_tagging tagging; /* of CompressedData */
+	uint64_t expiry_us;       /* lifetime of a transmission */
+	uint64_t max_message_size;    /* of one transmission, either way */
+	uint64_t max_in_flight;       /* transmissions */
+	uint64_t max_in_flight_bytes; /* >= max_message_size */
 	struct cfg_group *groups;
 	size_t ngroups;
 };
@@ -121,9 +142,9 @@ struct cfg_route {
 	enum cfg_via via;
 	struct cfg_endpoint host; /* smtp: a name or an address */
 	const char *node;         /* mule: name */
-	const char *link; /* mule: name; NULL in the file: found by the node */
-	uint32_t node_id;
-	const struct cfg_link *via_link;
+	const char *link; /* mule: name, found by the node if not given */
+	uint32_t node_id; /* mule */
+	const struct cfg_link *via_link; /* mule */
 };
 
 struct cfg {
@@ -131,13 +152,14 @@ struct cfg {
 		const char *hostname;
 		uint32_t id;
 		const char *state_dir;
+		uint64_t seed; /* of every random choice; 0: a real one */
 	} node;
 	struct cfg_smtp smtp;
 	struct cfg_node *nodes;
 	size_t nnodes;
 	struct cfg_link *links;
 	size_t nlinks;
-	struct cfg_route *routes;
+	struct cfg_route *routes; /* at least one */
 	size_t nroutes;
 	const char *control;         /* path of the operator's socket */
 	struct cfg_endpoint console; /* text NULL: none */
@@ -145,8 +167,10 @@ struct cfg {
 };
 
 /*
- * Load from text, called name in errors.  CFG_EINVALID with one line in err
- * (cut to errcap), CFG_ENOMEM.  cfg_free() frees it.
+ * Load from text, called name in errors.  CFG_EINVALID or CFG_ENOMEM leave one
+ * line in err (without a newline, cut to errcap, terminated) and *ret_cfg as it
+ * was.
+ * text is borrowed for the call.  cfg_free() frees the result.
  */
 int cfg_load(const char *text, size_t len, const char *name,
     struct cfg **ret_cfg, char *err, size_t errcap) CFG_NODISCARD;
@@ -154,12 +178,19 @@ void cfg_free(struct cfg **cfg);
 
 /*
  * The route for a domain: the one that names it, else the longest "*.suffix"
- * that it lies under, else "*"; NULL if there is none.
+ * that it lies under, else "*"; NULL if there is none.  Case is ignored.
  */
 const struct cfg_route *cfg_route_find(
     const struct cfg *cfg, const char *domain, size_t len);
 
 /* The node with that Destination_ID, or NULL. */
 const struct cfg_node *cfg_node_by_id(const struct cfg *cfg, uint32_t id);
+
+/*
+ * The configuration as YAML with every default filled in: loading that gives
+ * the same again.  Writes at most cap octets with the terminating NUL, and
+ * returns the length that all of it has, without the NUL, like snprintf().
+ */
+size_t cfg_print(const struct cfg *cfg, char *buf, size_t cap);
 
 #endif

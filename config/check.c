@@ -2,9 +2,12 @@
  * What a schema cannot say: names that refer to something, things that must
  * differ, and keys that one choice needs and another forbids.
  */
+#include "config/load.h"
+
 #include <string.h>
 
-#include "config/load.h"
+/* sun_path of Linux, without the NUL. */
+#define SOCKET_PATH_MAX 107
 
 static bool
 is_multicast(uint32_t address)
@@ -21,51 +24,143 @@ find_node(const struct cfg *cfg, const char *name)
 	return NULL;
 }
 
-/* --- nodes -------------------------------------------------------------------- */
+/* --- listeners -------------------------------------------------------------------- */
+
+static bool
+same_endpoint(const struct cfg_endpoint *a, const struct cfg_endpoint *b)
+{
+	return a->port != 0 && a->port == b->port &&
+	       load_same(a->host, b->host);
+}
 
 static int
-check_nodes(struct loader *ld, struct cfg *cfg)
+check_listeners(struct loader *ld, const struct cfg *cfg)
 {
-	for (size_t i = 0; i < cfg->nnodes; i++) {
-		const struct cfg_node *n = &cfg->nodes[i];
+	const struct cfg_listen *l = cfg->smtp.listen;
 
-		if (n->id == 0)
-			return load_fail(ld, load_line(ld, &n->id),
-			    "id: 0.0.0.0 is not a node", NULL);
-		for (size_t j = 0; j < i; j++) {
-			if (load_same(cfg->nodes[j].name, n->name))
-				return load_fail(ld, load_line(ld, &n->name),
-				    "node \"", n->name, "\" is there twice",
-				    NULL);
-			if (cfg->nodes[j].id == n->id)
-				return load_fail(ld, load_line(ld, &n->id),
-				    "node \"", n->name, "\" has the id of \"",
-				    cfg->nodes[j].name, "\"", NULL);
-		}
+	for (size_t i = 0; i < cfg->smtp.nlisten; i++) {
+		for (size_t j = 0; j < i; j++)
+			if (same_endpoint(&l[i].address, &l[j].address))
+				return load_fail(ld,
+				    load_line(ld, &l[i].address), "listen: \"",
+				    l[i].address.text,
+				    "\" is there twice, different addresses "
+				    "were expected");
+		if (cfg->console.text != NULL &&
+		    same_endpoint(&l[i].address, &cfg->console))
+			return load_fail(ld, load_line(ld, &cfg->console),
+			    "console: \"", cfg->console.text,
+			    "\" is taken by smtp, another was expected");
 	}
-	if (cfg->node.id == 0)
-		return load_fail(ld, load_line(ld, &cfg->node.id),
-		    "id: 0.0.0.0 is not a node", NULL);
 	return CFG_OK;
 }
 
-/* --- links ---------------------------------------------------------------------- */
+static int
+check_smtp(struct loader *ld, const struct cfg *cfg)
+{
+	const struct cfg_smtp *s = &cfg->smtp;
+	size_t line = load_line(ld, &s->retry_max_us);
+
+	if (line == 0)
+		line = load_line(ld, &s->retry_first_us);
+	if (s->retry_max_us < s->retry_first_us)
+		return load_fail(ld, line,
+		    "retry_max: shorter than retry_first, the same or "
+		    "longer was expected");
+	return check_listeners(ld, cfg);
+}
+
+/* --- nodes -------------------------------------------------------------------- */
 
 static int
-check_members(struct loader *ld, const struct cfg *cfg, struct cfg_group *g)
+check_id(struct loader *ld, const uint32_t *id)
 {
-	g->member_ids = load_alloc(ld, g->nmembers + 1, sizeof(uint32_t));
-	if (g->member_ids == NULL)
-		return ld->rc;
-	for (size_t i = 0; i < g->nmembers; i++) {
-		const struct cfg_node *n = find_node(cfg, g->members[i]);
+	if (*id != 0)
+		return CFG_OK;
+	return load_fail(ld, load_line(ld, id),
+	    "id: \"0.0.0.0\" is nobody, the id of a node was expected");
+}
 
-		if (n == NULL)
-			return load_fail(ld, load_line(ld, &g->members[i]),
-			    "group \"", g->name, "\": \"", g->members[i],
-			    "\" is not one of the nodes", NULL);
-		if (n->id != cfg->node.id)
-			g->member_ids[g->nmember_ids++] = n->id;
+static int
+check_node(struct loader *ld, const struct cfg *cfg, const struct cfg_node *n)
+{
+	for (const struct cfg_node *m = cfg->nodes; m < n; m++) {
+		if (load_same(m->name, n->name))
+			return load_fail(ld, load_line(ld, &n->name), "node \"",
+			    n->name,
+			    "\" is there twice, different names were expected");
+		if (m->id == n->id)
+			return load_fail(ld, load_line(ld, &n->id), "node \"",
+			    n->name, "\" has the id of \"", m->name,
+			    "\", different ids were expected");
+	}
+	if (load_line(ld, &n->address) != 0 &&
+	    (n->address == 0 || is_multicast(n->address)))
+		return load_fail(ld, load_line(ld, &n->address), "node \"",
+		    n->name, "\": address: a unicast address was expected");
+	return check_id(ld, &n->id);
+}
+
+static int
+check_nodes(struct loader *ld, const struct cfg *cfg)
+{
+	int rc = check_id(ld, &cfg->node.id);
+
+	for (size_t i = 0; rc == CFG_OK && i < cfg->nnodes; i++)
+		rc = check_node(ld, cfg, &cfg->nodes[i]);
+	return rc;
+}
+
+/* --- groups --------------------------------------------------------------------- */
+
+static bool
+has_member(const struct cfg_group *g, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (load_same(g->members[i], name))
+			return true;
+	return false;
+}
+
+static int
+check_member(
+    struct loader *ld, const struct cfg *cfg, struct cfg_group *g, size_t i)
+{
+	const struct cfg_node *n = find_node(cfg, g->members[i]);
+
+	if (n == NULL)
+		return load_fail(ld, load_line(ld, &g->members[i]), "group \"",
+		    g->name, "\": \"", g->members[i],
+		    "\" is unknown, one of nodes was expected");
+	if (has_member(g, i, n->name))
+		return load_fail(ld, load_line(ld, &g->members[i]), "group \"",
+		    g->name, "\": \"", g->members[i],
+		    "\" is there twice, once was expected");
+	if (n->id != cfg->node.id)
+		g->member_ids[g->nmember_ids++] = n->id;
+	return CFG_OK;
+}
+
+static int
+check_group(
+    struct loader *ld, const struct cfg_link *l, const struct cfg_group *g)
+{
+	/* The emulated channel takes any address, like ACP 142 itself. */
+	if (g->address == 0 ||
+	    (l->bearer == CFG_BEARER_UDP && !is_multicast(g->address)))
+		return load_fail(ld, load_line(ld, &g->address), "group \"",
+		    g->name,
+		    "\": address: a multicast address (224.0.0.0/4) was "
+		    "expected");
+	for (const struct cfg_group *h = l->groups; h < g; h++) {
+		if (h->address == g->address)
+			return load_fail(ld, load_line(ld, &g->address),
+			    "group \"", g->name, "\" has the address of \"",
+			    h->name, "\", different ones were expected");
+		if (load_same(h->name, g->name))
+			return load_fail(ld, load_line(ld, &g->name),
+			    "group \"", g->name,
+			    "\" is there twice, different names were expected");
 	}
 	return CFG_OK;
 }
@@ -73,30 +168,32 @@ check_members(struct loader *ld, const struct cfg *cfg, struct cfg_group *g)
 static int
 check_groups(struct loader *ld, const struct cfg *cfg, struct cfg_link *l)
 {
-	for (size_t i = 0; i < l->ngroups; i++) {
+	int rc = CFG_OK;
+
+	for (size_t i = 0; rc == CFG_OK && i < l->ngroups; i++) {
 		struct cfg_group *g = &l->groups[i];
 
-		if (!is_multicast(g->address))
-			return load_fail(ld, load_line(ld, &g->address),
-			    "group \"", g->name,
-			    "\": a multicast address "
-			    "(224.0.0.0/4) was expected",
-			    NULL);
-		for (size_t j = 0; j < i; j++) {
-			if (l->groups[j].address == g->address)
-				return load_fail(ld, load_line(ld, &g->address),
-				    "group \"", g->name,
-				    "\" has the address of \"",
-				    l->groups[j].name, "\"", NULL);
-			if (load_same(l->groups[j].name, g->name))
-				return load_fail(ld, load_line(ld, &g->name),
-				    "group \"", g->name, "\" is there twice",
-				    NULL);
-		}
-		if (check_members(ld, cfg, g) != CFG_OK)
+		rc = check_group(ld, l, g);
+		if (rc != CFG_OK)
+			return rc;
+		g->member_ids = load_alloc(ld, g->nmembers, sizeof(uint32_t));
+		if (g->member_ids == NULL)
 			return ld->rc;
+		for (size_t m = 0; rc == CFG_OK && m < g->nmembers; m++)
+			rc = check_member(ld, cfg, g, m);
 	}
-	return CFG_OK;
+	return rc;
+}
+
+/* --- links ---------------------------------------------------------------------- */
+
+/* The line of the later of two values that do not go together. */
+static size_t
+later_line(const struct loader *ld, const void *a, const void *b)
+{
+	size_t la = load_line(ld, a), lb = load_line(ld, b);
+
+	return la > lb ? la : lb;
 }
 
 static int
@@ -107,51 +204,107 @@ check_ports(struct loader *ld, const struct cfg_link *l)
 	for (size_t i = 0; i < 4; i++)
 		for (size_t j = 0; j < i; j++)
 			if (*p[i] == *p[j])
-				return load_fail(ld,
-				    load_line(ld, p[i]) > 1
-					? load_line(ld, p[i])
-					: load_line(ld, p[j]),
+				return load_fail(ld, later_line(ld, p[i], p[j]),
 				    "link \"", l->name,
-				    "\": its four ports must differ", NULL);
+				    "\": a port is there twice, four "
+				    "different ports were expected");
+	return CFG_OK;
+}
+
+/* Two links that receive on the same port would hear each other's PDUs. */
+static bool
+share_port(const struct cfg_link *a, const struct cfg_link *b)
+{
+	const uint64_t pa[] = { a->tport, a->rport, a->dport, a->aport };
+	const uint64_t pb[] = { b->tport, b->rport, b->dport, b->aport };
+
+	if (a->bearer != CFG_BEARER_UDP || b->bearer != CFG_BEARER_UDP ||
+	    !load_same(a->interface, b->interface))
+		return false;
+	for (size_t i = 0; i < 4; i++)
+		for (size_t j = 0; j < 4; j++)
+			if (pa[i] == pb[j])
+				return true;
+	return false;
+}
+
+static int
+check_others(struct loader *ld, const struct cfg *cfg, const struct cfg_link *l)
+{
+	for (const struct cfg_link *m = cfg->links; m < l; m++) {
+		if (load_same(m->name, l->name))
+			return load_fail(ld, load_line(ld, &l->name), "link \"",
+			    l->name,
+			    "\" is there twice, different names were expected");
+		if (share_port(l, m))
+			return load_fail(ld, load_line(ld, &l->interface),
+			    "link \"", l->name,
+			    "\" has interface and a port "
+			    "of \"",
+			    m->name, "\", different ones were expected");
+	}
+	return CFG_OK;
+}
+
+static int
+check_hub(struct loader *ld, const struct cfg_link *l)
+{
+	if (l->hub.text == NULL)
+		return load_fail(ld, load_line(ld, &l->bearer), "link \"",
+		    l->name, "\": bearer emulated, \"hub\" was expected");
+	if (memchr(l->hub.host, ':', strlen(l->hub.host)) != NULL)
+		return load_fail(ld, load_line(ld, &l->hub), "hub: \"",
+		    l->hub.text, "\" is IPv6, an IPv4 address was expected");
+	if (l->interface != NULL)
+		return load_fail(ld, load_line(ld, &l->interface), "link \"",
+		    l->name,
+		    "\": \"interface\" was not expected with bearer "
+		    "emulated");
 	return CFG_OK;
 }
 
 static int
 check_bearer(struct loader *ld, const struct cfg_link *l)
 {
-	size_t line = load_line(ld, l);
-
-	if (l->bearer == CFG_BEARER_UDP && l->interface == NULL)
-		return load_fail(ld, line, "link \"", l->name,
-		    "\": \"interface\" is missing", NULL);
-	if (l->bearer == CFG_BEARER_EMULATED && l->hub.text == NULL)
-		return load_fail(ld, load_line(ld, &l->bearer), "link \"",
-		    l->name, "\": bearer emulated needs \"hub\"", NULL);
-	if (l->bearer == CFG_BEARER_UDP && l->hub.text != NULL)
+	if (l->bearer == CFG_BEARER_EMULATED)
+		return check_hub(ld, l);
+	if (l->hub.text != NULL)
 		return load_fail(ld, load_line(ld, &l->hub), "link \"", l->name,
-		    "\": \"hub\" is for bearer emulated", NULL);
+		    "\": \"hub\" was not expected with bearer udp");
+	if (l->interface == NULL)
+		return load_fail(ld, load_item_line(ld, l), "link \"", l->name,
+		    "\": bearer udp, \"interface\" was expected");
 	return CFG_OK;
 }
 
 static int
-check_link(struct loader *ld, const struct cfg *cfg, size_t i)
+check_sizes(struct loader *ld, const struct cfg_link *l)
 {
-	struct cfg_link *l = &cfg->links[i];
+	if (l->max_in_flight_bytes >= l->max_message_size)
+		return CFG_OK;
+	return load_fail(ld,
+	    later_line(ld, &l->max_in_flight_bytes, &l->max_message_size),
+	    "link \"", l->name,
+	    "\": max_in_flight_bytes is less than "
+	    "max_message_size, room for one message was expected");
+}
+
+static int
+check_link(struct loader *ld, const struct cfg *cfg, struct cfg_link *l)
+{
 	int rc;
 
-	for (size_t j = 0; j < i; j++)
-		if (load_same(cfg->links[j].name, l->name))
-			return load_fail(ld, load_line(ld, &l->name), "link \"",
-			    l->name, "\" is there twice", NULL);
-	if (memchr(l->name, ':', strlen(l->name)) != NULL)
-		return load_fail(ld, load_line(ld, &l->name), "link \"",
-		    l->name, "\": no colon in a name", NULL);
-	if (!preset_apply(l))
+	if (!preset_apply(ld, l))
 		return load_fail(ld, load_line(ld, &l->preset), "preset: \"",
-		    l->preset, "\" is not one of ", preset_names, NULL);
+		    l->preset, "\" is unknown, expected was one of ",
+		    preset_names);
 	rc = check_bearer(ld, l);
 	if (rc == CFG_OK)
 		rc = check_ports(ld, l);
+	if (rc == CFG_OK)
+		rc = check_sizes(ld, l);
+	if (rc == CFG_OK)
+		rc = check_others(ld, cfg, l);
 	if (rc == CFG_OK)
 		rc = check_groups(ld, cfg, l);
 	return rc;
@@ -160,7 +313,7 @@ check_link(struct loader *ld, const struct cfg *cfg, size_t i)
 /* --- routes --------------------------------------------------------------------- */
 
 static bool
-link_reaches(const struct cfg_link *l, uint32_t id)
+reaches(const struct cfg_link *l, uint32_t id)
 {
 	for (size_t g = 0; g < l->ngroups; g++)
 		for (size_t m = 0; m < l->groups[g].nmember_ids; m++)
@@ -169,129 +322,162 @@ link_reaches(const struct cfg_link *l, uint32_t id)
 	return false;
 }
 
-/* The link of a MULE route: the one that is named, or the only one. */
+/* The link that the route names. */
 static int
-find_link(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
+named_link(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
 {
-	size_t line = load_line(ld, r->link != NULL ? &r->link : &r->node);
-	size_t found = 0;
+	size_t line = load_line(ld, &r->link);
+
+	for (size_t i = 0; i < cfg->nlinks; i++)
+		if (load_same(cfg->links[i].name, r->link))
+			r->via_link = &cfg->links[i];
+	if (r->via_link == NULL)
+		return load_fail(ld, line, "route \"", r->domain, "\": link \"",
+		    r->link, "\" is unknown, one of links was expected");
+	if (!reaches(r->via_link, r->node_id))
+		return load_fail(ld, line, "route \"", r->domain, "\": link \"",
+		    r->link, "\" has no group with node \"", r->node,
+		    "\", one was expected");
+	return CFG_OK;
+}
+
+/* The only link that reaches the node. */
+static int
+only_link(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
+{
+	size_t line = load_line(ld, &r->node);
 
 	for (size_t i = 0; i < cfg->nlinks; i++) {
 		const struct cfg_link *l = &cfg->links[i];
 
-		if (r->link != NULL ? load_same(l->name, r->link)
-				    : link_reaches(l, r->node_id)) {
-			r->via_link = l;
-			found++;
-		}
+		if (!reaches(l, r->node_id))
+			continue;
+		if (r->via_link != NULL)
+			return load_fail(ld, line, "route \"", r->domain,
+			    "\": links \"", r->via_link->name, "\" and \"",
+			    l->name, "\" both reach node \"", r->node,
+			    "\", \"link\" was expected");
+		r->via_link = l;
 	}
-	if (found == 0)
-		return load_fail(ld, line, "route \"", r->domain, "\": ",
-		    r->link != NULL ? "there is no link \""
-				    : "no link has a group with node \"",
-		    r->link != NULL ? r->link : r->node, "\"", NULL);
-	if (found > 1)
+	if (r->via_link == NULL)
 		return load_fail(ld, line, "route \"", r->domain,
-		    "\": several links reach node \"", r->node,
-		    "\": name one with \"link\"", NULL);
-	if (!link_reaches(r->via_link, r->node_id))
-		return load_fail(ld, line, "route \"", r->domain,
-		    "\": no group of link \"", r->link, "\" has node \"",
-		    r->node, "\"", NULL);
+		    "\": no link has a group with node \"", r->node,
+		    "\", one was expected");
+	r->link = r->via_link->name;
 	return CFG_OK;
 }
 
 static int
 check_mule_route(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
 {
-	const struct cfg_node *n;
+	const struct cfg_node *n = find_node(cfg, r->node);
+	size_t line = load_line(ld, &r->node);
 
-	if (r->node == NULL)
-		return load_fail(ld, load_line(ld, &r->via), "route \"",
-		    r->domain, "\": via mule needs \"node\"", NULL);
-	n = find_node(cfg, r->node);
 	if (n == NULL)
-		return load_fail(ld, load_line(ld, &r->node), "route \"",
-		    r->domain, "\": \"", r->node, "\" is not one of the nodes",
-		    NULL);
+		return load_fail(ld, line, "route \"", r->domain, "\": node \"",
+		    r->node, "\" is unknown, one of nodes was expected");
 	if (n->id == cfg->node.id)
-		return load_fail(ld, load_line(ld, &r->node), "route \"",
-		    r->domain, "\": \"", r->node, "\" is this node itself",
-		    NULL);
+		return load_fail(ld, line, "route \"", r->domain, "\": node \"",
+		    r->node, "\" is this node itself, another was expected");
 	r->node_id = n->id;
-	return find_link(ld, cfg, r);
+	return r->link != NULL ? named_link(ld, cfg, r) : only_link(ld, cfg, r);
 }
 
-/* Keys that belong to another way. */
+/* A key that another way needs. */
 static int
-check_route_keys(struct loader *ld, const struct cfg_route *r)
+fail_stray(struct loader *ld, const struct cfg_route *r, const void *at,
+    const char *key, const char *via)
+{
+	return load_fail(ld, load_line(ld, at), "route \"", r->domain, "\": \"",
+	    key, "\" was expected with via ", via, " only");
+}
+
+static int
+check_keys(struct loader *ld, const struct cfg_route *r)
 {
 	if (r->via == CFG_VIA_SMTP && r->host.text == NULL)
 		return load_fail(ld, load_line(ld, &r->via), "route \"",
-		    r->domain, "\": via smtp needs \"host\"", NULL);
+		    r->domain, "\": via smtp, \"host\" was expected");
+	if (r->via == CFG_VIA_MULE && r->node == NULL)
+		return load_fail(ld, load_line(ld, &r->via), "route \"",
+		    r->domain, "\": via mule, \"node\" was expected");
 	if (r->via != CFG_VIA_SMTP && r->host.text != NULL)
-		return load_fail(ld, load_line(ld, &r->host), "route \"",
-		    r->domain, "\": \"host\" is for via smtp", NULL);
+		return fail_stray(ld, r, &r->host, "host", "smtp");
 	if (r->via != CFG_VIA_MULE && r->node != NULL)
-		return load_fail(ld, load_line(ld, &r->node), "route \"",
-		    r->domain, "\": \"node\" is for via mule", NULL);
+		return fail_stray(ld, r, &r->node, "node", "mule");
 	if (r->via != CFG_VIA_MULE && r->link != NULL)
-		return load_fail(ld, load_line(ld, &r->link), "route \"",
-		    r->domain, "\": \"link\" is for via mule", NULL);
+		return fail_stray(ld, r, &r->link, "link", "mule");
 	return CFG_OK;
 }
 
-static int
-check_routes(struct loader *ld, struct cfg *cfg)
+static char
+lower(char c)
 {
-	int rc = CFG_OK;
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
 
-	if (cfg->nroutes == 0)
-		return load_fail(ld, load_line(ld, &cfg->routes),
-		    "routes: at least one is needed", NULL);
-	for (size_t i = 0; rc == CFG_OK && i < cfg->nroutes; i++) {
-		struct cfg_route *r = &cfg->routes[i];
+static bool
+same_domain(const char *a, const char *b)
+{
+	while (*a != '\0' && lower(*a) == lower(*b))
+		a++, b++;
+	return *a == *b;
+}
 
-		for (size_t j = 0; j < i; j++)
-			if (load_same(cfg->routes[j].domain, r->domain))
-				return load_fail(ld, load_line(ld, &r->domain),
-				    "route \"", r->domain, "\" is there twice",
-				    NULL);
-		rc = check_route_keys(ld, r);
-		if (rc == CFG_OK && r->via == CFG_VIA_MULE)
-			rc = check_mule_route(ld, cfg, r);
-	}
+static int
+check_route(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
+{
+	int rc;
+
+	for (const struct cfg_route *q = cfg->routes; q < r; q++)
+		if (same_domain(q->domain, r->domain))
+			return load_fail(ld, load_line(ld, &r->domain),
+			    "route \"", r->domain,
+			    "\" is there twice, once was expected");
+	rc = check_keys(ld, r);
+	if (rc == CFG_OK && r->via == CFG_VIA_MULE)
+		rc = check_mule_route(ld, cfg, r);
 	return rc;
 }
+
+/* --- the whole ------------------------------------------------------------------ */
 
 /* STATE_DIR/control.sock, unless it was given. */
 static int
 set_control(struct loader *ld, struct cfg *cfg)
 {
 	static const char tail[] = "/control.sock";
+	size_t line = load_line(ld, &cfg->control);
 	size_t n = strlen(cfg->node.state_dir);
 	char *path;
 
-	if (cfg->control != NULL)
-		return CFG_OK;
-	path = load_alloc(ld, n + sizeof(tail), 1);
-	if (path == NULL)
-		return ld->rc;
-	memcpy(path, cfg->node.state_dir, n);
-	memcpy(path + n, tail, sizeof(tail));
-	cfg->control = path;
+	if (line == 0) {
+		path = load_alloc(ld, n + sizeof(tail), 1);
+		if (path == NULL)
+			return ld->rc;
+		memcpy(path, cfg->node.state_dir, n);
+		memcpy(path + n, tail, sizeof(tail));
+		cfg->control = path;
+		line = load_line(ld, &cfg->node.state_dir);
+	}
+	if (strlen(cfg->control) > SOCKET_PATH_MAX)
+		return load_fail(ld, line,
+		    "control: the path of the socket is "
+		    "too long, at most 107 octets were expected");
 	return CFG_OK;
 }
 
 int
 check_all(struct loader *ld, struct cfg *cfg)
 {
-	int rc = check_nodes(ld, cfg);
+	int rc = check_smtp(ld, cfg);
 
-	for (size_t i = 0; rc == CFG_OK && i < cfg->nlinks; i++)
-		rc = check_link(ld, cfg, i);
 	if (rc == CFG_OK)
-		rc = check_routes(ld, cfg);
+		rc = check_nodes(ld, cfg);
+	for (size_t i = 0; rc == CFG_OK && i < cfg->nlinks; i++)
+		rc = check_link(ld, cfg, &cfg->links[i]);
+	for (size_t i = 0; rc == CFG_OK && i < cfg->nroutes; i++)
+		rc = check_route(ld, cfg, &cfg->routes[i]);
 	if (rc == CFG_OK)
 		rc = set_control(ld, cfg);
 	return rc;

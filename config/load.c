@@ -1,11 +1,14 @@
 /*
- * The loader: mappings and lists by their schema, errors, memory.  See load.h.
+ * The loader: the tree to structs by its schema, errors, memory.  See load.h.
  */
 #include "config/load.h"
 
-#include <stdarg.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The most keys of a mapping. */
+#define SCHEMA_MAX 64
 
 /* --- memory ------------------------------------------------------------------- */
 
@@ -14,24 +17,42 @@ struct block {
 	max_align_t data[];
 };
 
-void *
-load_alloc(struct loader *ld, size_t n, size_t size)
+int
+load_nomem(struct loader *ld)
+{
+	return ld->rc = CFG_ENOMEM;
+}
+
+static void *
+alloc(struct loader *ld, struct block **list, size_t n, size_t size)
 {
 	struct block *b = NULL;
 
 	if (n <= (SIZE_MAX - sizeof(*b)) / size)
 		b = calloc(1, sizeof(*b) + n * size);
 	if (b == NULL) {
-		ld->rc = CFG_ENOMEM;
+		(void)load_nomem(ld);
 		return NULL;
 	}
-	b->next = ld->blocks;
-	ld->blocks = b;
+	b->next = *list;
+	*list = b;
 	return b->data;
 }
 
-void
-load_free_blocks(struct block *b)
+void *
+load_alloc(struct loader *ld, size_t n, size_t size)
+{
+	return alloc(ld, &ld->blocks, n, size);
+}
+
+void *
+load_scratch(struct loader *ld, size_t n, size_t size)
+{
+	return alloc(ld, &ld->scratch, n, size);
+}
+
+static void
+free_blocks(struct block *b)
 {
 	while (b != NULL) {
 		struct block *next = b->next;
@@ -64,72 +85,106 @@ load_same(const char *a, const char *b)
 }
 
 const char *
-load_decimal(uint64_t v, char buf[24])
+load_quote(const char *s, char buf[QUOTE_MAX])
 {
-	char *p = buf + 23;
+	static const char cut[] = "...";
+	size_t n = strlen(s), most = QUOTE_MAX - 3;
+	bool whole = n <= most;
 
-	*p = '\0';
-	do
-		*--p = (char)('0' + v % 10);
-	while ((v /= 10) != 0);
-	return p;
+	if (!whole)
+		n = most - strlen(cut);
+	buf[0] = '"';
+	memcpy(buf + 1, s, n);
+	if (!whole) {
+		memcpy(buf + 1 + n, cut, strlen(cut));
+		n += strlen(cut);
+	}
+	buf[1 + n] = '"';
+	buf[2 + n] = '\0';
+	return buf;
+}
+
+/* As libyaml counts: LF, CR, both, and three characters of Unicode. */
+static bool
+ends_line(const char *p, size_t left)
+{
+	if (p[0] == '\r')
+		return left == 1 || p[1] != '\n';
+	return p[0] == '\n' || (left >= 2 && memcmp(p, "\xc2\x85", 2) == 0) ||
+	       (left >= 3 && memcmp(p, "\xe2\x80\xa8", 3) == 0) ||
+	       (left >= 3 && memcmp(p, "\xe2\x80\xa9", 3) == 0);
+}
+
+/* What ends the last line begins no other. */
+size_t
+load_last_line(const struct loader *ld)
+{
+	size_t line = 1;
+
+	for (size_t i = 0; i + 1 < ld->len; i++)
+		line += ends_line(ld->text + i, ld->len - i);
+	return line;
 }
 
 int
-load_fail(struct loader *ld, size_t line, ...)
+load_fail_texts(struct loader *ld, size_t line, const char *const *texts)
 {
-	char digits[24];
-	size_t len = 0;
-	const char *s;
-	va_list ap;
+	size_t last = load_last_line(ld), len = 0;
+	char digits[FORMAT_MAX];
 
 	if (ld->rc != CFG_OK)
 		return ld->rc;
 	ld->rc = CFG_EINVALID;
 	append(ld, &len, ld->name);
 	append(ld, &len, ":");
-	append(ld, &len, load_decimal(line, digits));
+	/* libyaml sees the end of the text as one line more. */
+	append(ld, &len, format_decimal(line < last ? line : last, digits));
 	append(ld, &len, ": ");
-	va_start(ap, line);
-	while ((s = va_arg(ap, const char *)) != NULL)
-		append(ld, &len, s);
-	va_end(ap);
+	for (; *texts != NULL; texts++)
+		append(ld, &len, *texts);
 	return ld->rc;
 }
 
+/* --- marks ---------------------------------------------------------------------- */
+
 static int
-remember(struct loader *ld, const void *at, size_t line)
+remember(struct loader *ld, const void *at, bool item, size_t line)
 {
 	if (ld->nmarks == ld->marks_cap) {
 		size_t cap = ld->marks_cap == 0 ? 64 : 2 * ld->marks_cap;
 		struct mark *m = realloc(ld->marks, cap * sizeof(*m));
 
 		if (m == NULL)
-			return ld->rc = CFG_ENOMEM;
+			return load_nomem(ld);
 		ld->marks = m;
 		ld->marks_cap = cap;
 	}
-	ld->marks[ld->nmarks++] = (struct mark){ at, line };
+	ld->marks[ld->nmarks++] = (struct mark){ at, item, line };
 	return CFG_OK;
+}
+
+static size_t
+find_mark(const struct loader *ld, const void *at, bool item)
+{
+	for (size_t i = 0; i < ld->nmarks; i++)
+		if (ld->marks[i].at == at && ld->marks[i].item == item)
+			return ld->marks[i].line;
+	return 0;
 }
 
 size_t
 load_line(const struct loader *ld, const void *at)
 {
-	/* The last one: a struct and its first member share their place. */
-	for (size_t i = ld->nmarks; i > 0; i--)
-		if (ld->marks[i - 1].at == at)
-			return ld->marks[i - 1].line;
-	return 1;
+	return find_mark(ld, at, false);
 }
 
-static size_t
-line_of(const yaml_node_t *node)
+size_t
+load_item_line(const struct loader *ld, const void *at)
 {
-	return node->start_mark.line + 1;
+	return find_mark(ld, at, true);
 }
 
-/* --- nodes -------------------------------------------------------------------- */
+/* --- fields ---------------------------------------------------------------------- */
 
 static void *
 place(void *base, size_t offset)
@@ -138,212 +193,269 @@ place(void *base, size_t offset)
 }
 
 static int
-load_list(
-    struct loader *ld, const struct field *f, yaml_node_t *node, void *base)
+check_kind(struct loader *ld, const char *key, enum field_type type,
+    const struct pos *pos)
 {
-	struct field item = { .key = f->key, .type = f->item, .max = f->max };
-	yaml_node_item_t *start;
-	char *items;
-	size_t n;
-	int rc = CFG_OK;
+	enum pos_kind kind = type == FIELD_STRUCT ? POS_MAPPING
+			     : type == FIELD_LIST ? POS_LIST
+						  : POS_SCALAR;
 
-	if (node->type != YAML_SEQUENCE_NODE)
-		return load_fail(
-		    ld, line_of(node), f->key, ": a list was expected", NULL);
-	start = node->data.sequence.items.start;
-	n = (size_t)(node->data.sequence.items.top - start);
-	items = load_alloc(ld, n + 1, f->item_size);
+	if (pos->kind == kind)
+		return CFG_OK;
+	return load_fail(ld, pos->key_line, key, ": wrong kind of value, ",
+	    scalar_expected(type), " was expected");
+}
+
+static int load_mapping(
+    struct loader *ld, const struct schema *s, const struct pos *pos, void *to);
+
+static int
+load_item(
+    struct loader *ld, const struct field *f, const struct pos *pos, void *to)
+{
+	struct field item = { .key = f->key, .type = f->item };
+	int rc;
+
+	if (f->sub != NULL)
+		item.type = FIELD_STRUCT;
+	rc = check_kind(ld, f->key, item.type, pos);
+	if (rc == CFG_OK)
+		rc = remember(ld, to, f->sub != NULL, pos->line);
+	if (rc != CFG_OK)
+		return rc;
+	return f->sub != NULL
+		   ? load_mapping(ld, f->sub, pos, to)
+		   : scalar_load(ld, &item, pos->text, pos->line, to);
+}
+
+static int
+check_count(struct loader *ld, const struct field *f, const struct pos *pos)
+{
+	char number[FORMAT_MAX], limit[FORMAT_MAX];
+	size_t n = pos->nchildren;
+
+	if (n >= f->min && n <= f->max)
+		return CFG_OK;
+	return load_fail(ld, pos->key_line, f->key, ": ",
+	    format_decimal(n, number), n == 1 ? " item, " : " items, ",
+	    n < f->min ? "at least " : "at most ",
+	    format_decimal(n < f->min ? f->min : f->max, limit),
+	    " was expected");
+}
+
+static int
+load_list(
+    struct loader *ld, const struct field *f, const struct pos *pos, void *base)
+{
+	int rc = check_count(ld, f, pos);
+	char *items, *to;
+
+	if (rc != CFG_OK)
+		return rc;
+	items = to = load_alloc(ld, pos->nchildren + 1, f->item_size);
 	if (items == NULL)
 		return ld->rc;
-	for (size_t i = 0; i < n && rc == CFG_OK; i++) {
-		yaml_node_t *in = yaml_document_get_node(&ld->doc, start[i]);
-		void *to = items + i * f->item_size;
-
-		rc = remember(ld, to, line_of(in));
-		if (rc == CFG_OK)
-			rc = f->sub != NULL ? load_mapping(ld, f->sub, in, to)
-					    : load_scalar(ld, &item, in, to);
-	}
+	for (const struct pos *in = pos->child; in != NULL && rc == CFG_OK;
+	     in = in->next, to += f->item_size)
+		rc = load_item(ld, f, in, to);
 	memcpy(place(base, f->offset), &items, sizeof(items));
-	memcpy(place(base, f->count_offset), &n, sizeof(n));
+	memcpy(place(base, f->count_offset), &pos->nchildren,
+	    sizeof(pos->nchildren));
 	return rc;
 }
 
 static int
-load_field(
-    struct loader *ld, const struct field *f, yaml_node_t *node, void *base)
+load_given(
+    struct loader *ld, const struct field *f, const struct pos *pos, void *base)
 {
-	int rc = remember(ld, place(base, f->offset), line_of(node));
+	void *to = place(base, f->offset);
+	int rc = check_kind(ld, f->key, f->type, pos);
 
 	if (rc != CFG_OK)
 		return rc;
-	if (f->type == FIELD_LIST)
-		return load_list(ld, f, node, base);
+	/* No mark: its first value has the same place. */
 	if (f->type == FIELD_STRUCT)
-		return load_mapping(ld, f->sub, node, place(base, f->offset));
-	return load_scalar(ld, f, node, place(base, f->offset));
+		return load_mapping(ld, f->sub, pos, to);
+	rc = remember(ld, to, false, pos->line);
+	if (rc != CFG_OK)
+		return rc;
+	if (f->type == FIELD_LIST)
+		return load_list(ld, f, pos, base);
+	return scalar_load(ld, f, pos->text, pos->line, to);
 }
 
-/* What a key that is not in the file stands for. */
+static int load_defaults(
+    struct loader *ld, const struct schema *s, size_t line, void *to);
+
+/* What a key that is not in the file stands for; zero is there already. */
 static int
 load_default(struct loader *ld, const struct schema *s, const struct field *f,
     size_t line, void *base)
 {
 	void *to = place(base, f->offset);
 	uint32_t choice = (uint32_t)f->def;
-	uint64_t number = (f->flags & FIELD_LATER) != 0 ? CFG_UNSET : f->def;
 	bool flag = f->def != 0;
 
 	if ((f->flags & FIELD_REQUIRED) != 0)
-		return load_fail(
-		    ld, line, s->what, ": \"", f->key, "\" is missing", NULL);
+		return load_fail(ld, line, s->what, ": \"", f->key,
+		    "\" is missing, ", scalar_expected(f->type),
+		    " was expected");
 	switch (f->type) {
-	case FIELD_STRING:
+	case FIELD_NAME:
+	case FIELD_PATH:
+	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
 	case FIELD_DOMAIN: memcpy(to, &f->def_text, sizeof(f->def_text)); break;
 	case FIELD_BOOL: memcpy(to, &flag, sizeof(flag)); break;
 	case FIELD_NUMBER:
 	case FIELD_SIZE:
 	case FIELD_DURATION:
-	case FIELD_FACTOR: memcpy(to, &number, sizeof(number)); break;
+	case FIELD_FACTOR:
+	case FIELD_PERCENT: memcpy(to, &f->def, sizeof(f->def)); break;
 	case FIELD_CHOICE: memcpy(to, &choice, sizeof(choice)); break;
 	case FIELD_STRUCT:
-		if ((f->flags & FIELD_OPTIONAL) != 0)
-			break;
-		for (size_t i = 0; i < f->sub->nfields; i++)
-			if (load_default(ld, f->sub, &f->sub->fields[i], line,
-				to) != CFG_OK)
-				return ld->rc;
+		if ((f->flags & FIELD_OPTIONAL) == 0)
+			return load_defaults(ld, f->sub, line, to);
 		break;
 	case FIELD_IPV4:
 	case FIELD_NETWORK:
 	case FIELD_ENDPOINT:
 	case FIELD_ADDRESS:
-	case FIELD_LIST: break; /* zero is right */
+	case FIELD_LIST: break;
 	}
 	return CFG_OK;
 }
 
-static bool
-key_is(const yaml_node_t *key, const char *name)
-{
-	return key->type == YAML_SCALAR_NODE &&
-	       key->data.scalar.length == strlen(name) &&
-	       memcmp(key->data.scalar.value, name, strlen(name)) == 0;
-}
-
-static const struct field *
-find_field(const struct schema *s, const yaml_node_t *key)
-{
-	for (size_t i = 0; i < s->nfields; i++)
-		if (key_is(key, s->fields[i].key))
-			return &s->fields[i];
-	return NULL;
-}
-
-/* One "key: value" of a mapping; seen has a bit for each field. */
 static int
-load_pair(struct loader *ld, const struct schema *s, yaml_node_pair_t *pair,
-    void *to, uint64_t *seen)
+load_defaults(struct loader *ld, const struct schema *s, size_t line, void *to)
 {
-	yaml_node_t *key = yaml_document_get_node(&ld->doc, pair->key);
-	yaml_node_t *value = yaml_document_get_node(&ld->doc, pair->value);
-	const struct field *f = find_field(s, key);
-	uint64_t bit;
-
-	if (f == NULL)
-		return load_fail(ld, line_of(key), s->what, ": unknown key \"",
-		    key->type == YAML_SCALAR_NODE
-			? (const char *)key->data.scalar.value
-			: "?",
-		    "\"", NULL);
-	bit = UINT64_C(1) << (f - s->fields);
-	if ((*seen & bit) != 0)
-		return load_fail(ld, line_of(key), s->what, ": \"", f->key,
-		    "\" is given twice", NULL);
-	*seen |= bit;
-	return load_field(ld, f, value, to);
-}
-
-int
-load_mapping(
-    struct loader *ld, const struct schema *s, yaml_node_t *node, void *to)
-{
-	uint64_t seen = 0;
 	int rc = CFG_OK;
 
-	if (node->type != YAML_MAPPING_NODE)
-		return load_fail(ld, line_of(node), s->what,
-		    ": keys and values were expected", NULL);
-	for (yaml_node_pair_t *p = node->data.mapping.pairs.start;
-	     rc == CFG_OK && p < node->data.mapping.pairs.top; p++)
-		rc = load_pair(ld, s, p, to, &seen);
 	for (size_t i = 0; rc == CFG_OK && i < s->nfields; i++)
-		if ((seen & UINT64_C(1) << i) == 0)
+		rc = load_default(ld, s, &s->fields[i], line, to);
+	return rc;
+}
+
+/* "a, b, c"; NULL: out of memory. */
+static const char *
+all_keys(struct loader *ld, const struct schema *s)
+{
+	size_t len = 1, at = 0;
+	char *text;
+
+	for (size_t i = 0; i < s->nfields; i++)
+		len += strlen(s->fields[i].key) + 2;
+	text = load_scratch(ld, len, 1);
+	for (size_t i = 0; text != NULL && i < s->nfields; i++) {
+		size_t n = strlen(s->fields[i].key);
+
+		if (i > 0) {
+			memcpy(text + at, ", ", 2);
+			at += 2;
+		}
+		memcpy(text + at, s->fields[i].key, n);
+		at += n;
+	}
+	return text;
+}
+
+static int
+fail_unknown(struct loader *ld, const struct schema *s, const struct pos *pos)
+{
+	char quoted[QUOTE_MAX];
+
+	return load_fail(ld, pos->key_line, s->what, ": unknown key ",
+	    load_quote(pos->key, quoted), ", expected was one of ",
+	    all_keys(ld, s));
+}
+
+/* One "key: value" of a mapping; seen has a place for each field. */
+static int
+load_pair(struct loader *ld, const struct schema *s, const struct pos *pos,
+    void *to, bool *seen)
+{
+	size_t i = 0;
+
+	while (i < s->nfields && !load_same(s->fields[i].key, pos->key))
+		i++;
+	if (i == s->nfields)
+		return fail_unknown(ld, s, pos);
+	if (seen[i])
+		return load_fail(ld, pos->key_line, s->what, ": \"", pos->key,
+		    "\" is given twice, once was expected");
+	seen[i] = true;
+	return load_given(ld, &s->fields[i], pos, to);
+}
+
+static int
+load_mapping(
+    struct loader *ld, const struct schema *s, const struct pos *pos, void *to)
+{
+	bool seen[SCHEMA_MAX] = { false };
+	int rc = CFG_OK;
+
+	assert(s->nfields <= SCHEMA_MAX);
+	for (const struct pos *p = pos->child; p != NULL && rc == CFG_OK;
+	     p = p->next)
+		rc = load_pair(ld, s, p, to, seen);
+	for (size_t i = 0; rc == CFG_OK && i < s->nfields; i++)
+		if (!seen[i])
 			rc = load_default(
-			    ld, s, &s->fields[i], line_of(node), to);
+			    ld, s, &s->fields[i], pos->key_line, to);
 	return rc;
 }
 
 /* --- the whole ------------------------------------------------------------------ */
 
 static int
-parse(struct loader *ld, const char *text, size_t len)
+load_text(struct loader *ld, struct cfg **ret_cfg)
 {
-	yaml_parser_t parser;
-	int rc = CFG_OK;
-
-	if (yaml_parser_initialize(&parser) == 0)
-		return ld->rc = CFG_ENOMEM;
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-	if (yaml_parser_load(&parser, &ld->doc) == 0) {
-		if (parser.error == YAML_MEMORY_ERROR)
-			rc = ld->rc = CFG_ENOMEM;
-		else
-			rc = load_fail(ld, parser.problem_mark.line + 1,
-			    "not YAML: ",
-			    parser.problem != NULL ? parser.problem
-						   : "unreadable",
-			    NULL);
-	}
-	yaml_parser_delete(&parser);
-	return rc;
-}
-
-static int
-load_document(struct loader *ld, struct cfg **ret_cfg)
-{
-	yaml_node_t *root = yaml_document_get_root_node(&ld->doc);
 	struct cfg *cfg;
 	int rc;
 
-	if (root == NULL)
-		return load_fail(ld, 1, "the file is empty", NULL);
+	if (ld->len > CFG_TEXT_MAX)
+		return load_fail(
+		    ld, 1, "the file is too long, at most 1MiB was expected");
+	rc = tree_read(ld);
+	if (rc != CFG_OK)
+		return rc;
 	cfg = load_alloc(ld, 1, sizeof(*cfg));
 	if (cfg == NULL)
 		return ld->rc;
-	rc = load_mapping(ld, &cfg_schema, root, cfg);
+	rc = load_mapping(ld, &cfg_schema, ld->root, cfg);
 	if (rc == CFG_OK)
 		rc = check_all(ld, cfg);
 	*ret_cfg = cfg;
 	return rc;
 }
 
+static void
+say_nomem(struct loader *ld)
+{
+	size_t len = 0;
+
+	append(ld, &len, ld->name);
+	append(ld, &len, ": out of memory");
+}
+
 int
 cfg_load(const char *text, size_t len, const char *name, struct cfg **ret_cfg,
     char *err, size_t errcap)
 {
-	struct loader ld = { .name = name, .err = err, .errcap = errcap };
+	struct loader ld = { .name = name,
+		.text = text,
+		.len = len,
+		.err = err,
+		.errcap = errcap };
 	struct cfg *cfg = NULL;
-	int rc = parse(&ld, text, len);
+	int rc = load_text(&ld, &cfg);
 
-	if (rc == CFG_OK) {
-		rc = load_document(&ld, &cfg);
-		yaml_document_delete(&ld.doc);
-	}
 	free(ld.marks);
+	free_blocks(ld.scratch);
+	if (rc == CFG_ENOMEM)
+		say_nomem(&ld);
 	if (rc != CFG_OK) {
-		load_free_blocks(ld.blocks);
+		free_blocks(ld.blocks);
 		return rc;
 	}
 	cfg->memory = ld.blocks;
@@ -355,6 +467,6 @@ void
 cfg_free(struct cfg **cfg)
 {
 	if (*cfg != NULL)
-		load_free_blocks((*cfg)->memory);
+		free_blocks((*cfg)->memory);
 	*cfg = NULL;
 }

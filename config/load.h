@@ -1,20 +1,28 @@
 /*
- * The inside of libcfg: how YAML becomes structs, driven by tables.
+ * The inside of libcfg: how YAML becomes structs, driven by one table.
  *
  * A schema lists the keys of a mapping: where each value goes, what it must
- * look like, its default. The loader remembers the line of every value it
- * stored, so that the checks that come later (names that refer to something)
- * can say where as well.
+ * look like, its default.  Everything follows from it:
+ *	tree.c    libyaml's events to a tree of values, each with its line
+ *	load.c    the tree to structs: every key known, given once and of the
+ *	          right kind; defaults, memory, errors
+ *	scalar.c  one text to one value
+ *	format.c  one value to its text
+ *	print.c   structs back to YAML
+ *	preset.c, check.c   what a table cannot say
+ *
+ * The loader marks the line of every value it stored, so that the checks that
+ * come later (names that refer to something) can say where as well.
  */
 #ifndef MULETEER_CONFIG_LOAD_H
 #define MULETEER_CONFIG_LOAD_H
 
-#include <yaml.h>
-
 #include "config/cfg.h"
 
 enum field_type {
-	FIELD_STRING,
+	FIELD_NAME,      /* letters, digits, - _ . */
+	FIELD_PATH,      /* absolute */
+	FIELD_INTERFACE, /* name or IPv4 address */
 	FIELD_HOSTNAME,
 	FIELD_DOMAIN, /* hostname, "*.hostname" or "*" */
 	FIELD_BOOL,
@@ -22,7 +30,8 @@ enum field_type {
 	FIELD_SIZE,     /* octets: 100, 64KiB, 25MiB */
 	FIELD_DURATION, /* us: 200ms, 1.5s, 5m, 2h, 4d */
 	FIELD_FACTOR,   /* percent: 1.5 is 150 */
-	FIELD_IPV4,     /* uint32_t, host order */
+	FIELD_PERCENT,  /* 20% */
+	FIELD_IPV4,     /* uint32_t */
 	FIELD_NETWORK,  /* struct cfg_network */
 	FIELD_ENDPOINT, /* struct cfg_endpoint; host may be a name */
 	FIELD_ADDRESS,  /* struct cfg_endpoint; host is numeric */
@@ -32,11 +41,8 @@ enum field_type {
 };
 
 #define FIELD_REQUIRED 1
-/* For numbers: what was not given is CFG_UNSET, and filled in later. */
-#define FIELD_LATER 2
 /* For STRUCT: when it is not given, nothing in it is. */
-#define FIELD_OPTIONAL 4
-#define CFG_UNSET UINT64_MAX
+#define FIELD_OPTIONAL 2
 
 struct schema;
 
@@ -45,7 +51,11 @@ struct field {
 	enum field_type type;
 	unsigned flags;
 	size_t offset;
-	uint64_t min, max; /* of numbers, in the unit they are stored in */
+	/*
+	 * Of numbers, in the unit they are stored in; of ports; of the items of
+	 * a list.  A max of 0: no range.
+	 */
+	uint64_t min, max;
 	uint64_t def;
 	const char *def_text;       /* strings; NULL: none */
 	const char *const *choices; /* ends with NULL */
@@ -61,8 +71,34 @@ struct schema {
 	size_t nfields;
 };
 
+extern const struct schema cfg_schema;
+
+/* --- what a text is made of ------------------------------------------------- */
+
+enum pos_kind { POS_SCALAR, POS_LIST, POS_MAPPING };
+
+/* A value in the text, and where it is; lines begin at 1. */
+struct pos {
+	enum pos_kind kind;
+	size_t line;
+	size_t key_line;   /* in a mapping; else line */
+	const char *key;   /* in a mapping */
+	const char *text;  /* of a scalar */
+	size_t nchildren;  /* of mappings and lists */
+	struct pos *child; /* in their order */
+	struct pos *next;  /* in the same mapping or list */
+};
+
+/* A number in decimal, or a value by its type, as text. */
+#define FORMAT_MAX 48
+/* A text from the file, quoted and cut for a message. */
+#define QUOTE_MAX 68
+
+/* --- the loader --------------------------------------------------------------- */
+
 struct mark {
 	const void *at; /* where the value was stored */
+	bool item;      /* a mapping in a list: its first value is there too */
 	size_t line;
 };
 
@@ -70,8 +106,11 @@ struct block;
 
 struct loader {
 	const char *name;
-	yaml_document_t doc;
-	struct block *blocks; /* what belongs to the configuration */
+	const char *text;
+	size_t len;
+	struct pos *root;
+	struct block *blocks;  /* what belongs to the configuration */
+	struct block *scratch; /* what goes when cfg_load() returns */
 	struct mark *marks;
 	size_t nmarks, marks_cap;
 	char *err;
@@ -79,41 +118,63 @@ struct loader {
 	int rc; /* of the first failure */
 };
 
-extern const struct schema cfg_schema;
-
-/* Zeroed memory that lives as long as the configuration; NULL: ENOMEM is set. */
+/*
+ * Zeroed memory that lives as long as the configuration, or as the loader.
+ * NULL: CFG_ENOMEM is recorded.
+ */
 void *load_alloc(struct loader *ld, size_t n, size_t size);
-void load_free_blocks(struct block *b);
+void *load_scratch(struct loader *ld, size_t n, size_t size);
+
+/* Record CFG_ENOMEM and return it. */
+int load_nomem(struct loader *ld);
 
 /*
- * Record a failure at a line: the texts one after another, up to NULL.  Only
- * the first counts.  Returns its code.
+ * Record a failure at a line: the texts one after another, up to a NULL.  Only
+ * the first failure counts.  Returns its code.
  */
-int load_fail(struct loader *ld, size_t line, ...);
+#define load_fail(ld, line, ...) \
+	load_fail_texts(ld, line, (const char *const[]){ __VA_ARGS__, NULL })
+int load_fail_texts(struct loader *ld, size_t line, const char *const *texts);
 
-/* The line of the value stored at that place; 1 if it was defaulted. */
+/* How many lines the text has. */
+size_t load_last_line(const struct loader *ld);
+
+/* The line of the value stored at that place; 0 if it was not given. */
 size_t load_line(const struct loader *ld, const void *at);
+
+/* The line where the mapping in a list begins that was stored there. */
+size_t load_item_line(const struct loader *ld, const void *at);
 
 /* The same text; NULL is like nothing but NULL. */
 bool load_same(const char *a, const char *b);
 
-/* Decimal text of v in buf, which is returned. */
-const char *load_decimal(uint64_t v, char buf[24]);
+/* s in quotes, cut if it is long; buf is returned. */
+const char *load_quote(const char *s, char buf[QUOTE_MAX]);
 
-/* Fill the struct at to from the mapping node, by its schema. */
-int load_mapping(
-    struct loader *ld, const struct schema *s, yaml_node_t *node, void *to);
+/* --- the steps ------------------------------------------------------------------ */
 
-/* One scalar by its type; line is for errors. */
-int load_scalar(
-    struct loader *ld, const struct field *f, yaml_node_t *node, void *to);
+/* Read the text for ld->root; syntax is checked. */
+int tree_read(struct loader *ld);
 
-/* Fill in presets, and see that every name means something. */
-int check_all(struct loader *ld, struct cfg *cfg);
+/* One text by its type, at a line. */
+int scalar_load(struct loader *ld, const struct field *f, const char *text,
+    size_t line, void *to);
+
+/* What a type looks like: "a whole number". */
+const char *scalar_expected(enum field_type type);
+
+const char *format_decimal(uint64_t v, char buf[FORMAT_MAX]);
+
+/* A number, address or network, as scalar_load() would read it. */
+const char *format_value(
+    enum field_type type, const void *at, char buf[FORMAT_MAX]);
 
 /* Put the preset's values where nothing was given; false: unknown preset. */
-bool preset_apply(struct cfg_link *link);
+bool preset_apply(const struct loader *ld, struct cfg_link *link);
 /* The names of all presets, for messages. */
 extern const char preset_names[];
+
+/* See that every name means something, and fill in what follows from others. */
+int check_all(struct loader *ld, struct cfg *cfg);
 
 #endif

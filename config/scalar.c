@@ -1,12 +1,21 @@
 /*
  * One value from its text, by type; see load.h.
  */
-#include <string.h>
-
 #include "config/load.h"
 
-#define HOSTNAME_MAX 255
+#include <string.h>
+
+/* RFC 1035 2.3.4, as text. */
+#define HOSTNAME_MAX 253
 #define LABEL_MAX 63
+/* A link's name is part of keys in the queue. */
+#define NAME_LEN_MAX 63
+/* PATH_MAX of Linux, without the NUL. */
+#define PATH_LEN_MAX 4095
+/* IFNAMSIZ of Linux, without the NUL. */
+#define INTERFACE_MAX 15
+/* Digits behind a decimal point. */
+#define DECIMALS_MAX 6
 
 struct text {
 	const char *p;
@@ -20,9 +29,15 @@ is_digit(char c)
 }
 
 static bool
-is_alnum(char c)
+is_alpha(char c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool
+is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
 static bool
@@ -31,49 +46,67 @@ text_is(struct text t, const char *s)
 	return t.len == strlen(s) && memcmp(t.p, s, t.len) == 0;
 }
 
+/* Take the character c off the start of *t, if it is there. */
+static bool
+take(struct text *t, char c)
+{
+	if (t->len == 0 || t->p[0] != c)
+		return false;
+	t->p++;
+	t->len--;
+	return true;
+}
+
 /* --- numbers ------------------------------------------------------------------ */
 
 /* Digits at the start of *t, which moves behind them. */
 static bool
-take_number(struct text *t, uint64_t *ret_v)
+take_digits(struct text *t, uint64_t *v, size_t *ret_n)
 {
-	uint64_t v = 0;
 	size_t n = 0;
 
 	for (; n < t->len && is_digit(t->p[n]); n++) {
-		if (v > (UINT64_MAX - 9) / 10)
+		if (*v > (UINT64_MAX - 9) / 10)
 			return false;
-		v = v * 10 + (uint64_t)(t->p[n] - '0');
+		*v = *v * 10 + (uint64_t)(t->p[n] - '0');
 	}
-	if (n == 0)
-		return false;
 	t->p += n;
 	t->len -= n;
+	*ret_n = n;
+	return n > 0;
+}
+
+/* No leading zeros: whether 010 is ten or eight is anyone's guess. */
+static bool
+take_number(struct text *t, uint64_t *ret_v)
+{
+	bool zero = t->len > 0 && t->p[0] == '0';
+	uint64_t v = 0;
+	size_t n;
+
+	if (!take_digits(t, &v, &n) || (zero && n > 1))
+		return false;
 	*ret_v = v;
 	return true;
 }
 
-/* "12" or "1.5", times scale; at most six digits behind the point. */
+/* "12" or "1.5"; *ret_tenths is ten to the number of digits behind the point. */
 static bool
-take_decimal(struct text *t, uint64_t scale, uint64_t *ret_v)
+take_decimal(struct text *t, uint64_t *ret_v, uint64_t *ret_tenths)
 {
-	uint64_t v, fraction = 0, unit = scale;
+	uint64_t v, tenths = 1;
+	size_t n;
 
-	if (!take_number(t, &v) || (v != 0 && scale > UINT64_MAX / 2 / v))
+	if (!take_number(t, &v))
 		return false;
-	if (t->len > 0 && t->p[0] == '.') {
-		t->p++;
-		t->len--;
-		if (t->len == 0 || !is_digit(t->p[0]))
+	if (take(t, '.')) {
+		if (!take_digits(t, &v, &n) || n > DECIMALS_MAX)
 			return false;
-		while (t->len > 0 && is_digit(t->p[0])) {
-			unit /= 10;
-			fraction += unit * (uint64_t)(t->p[0] - '0');
-			t->p++;
-			t->len--;
-		}
+		while (n-- > 0)
+			tenths *= 10;
 	}
-	*ret_v = v * scale + fraction;
+	*ret_v = v;
+	*ret_tenths = tenths;
 	return true;
 }
 
@@ -82,62 +115,44 @@ struct unit {
 	uint64_t factor;
 };
 
-/* A number and one of the units; returns false if it is neither. */
+static const struct unit sizes[] = {
+	{ "", 1 },
+	{ "KiB", UINT64_C(1) << 10 },
+	{ "MiB", UINT64_C(1) << 20 },
+	{ "GiB", UINT64_C(1) << 30 },
+	{ NULL, 0 },
+};
+static const struct unit durations[] = {
+	{ "us", 1 },
+	{ "ms", 1000 },
+	{ "s", 1000000 },
+	{ "m", UINT64_C(60) * 1000000 },
+	{ "h", UINT64_C(3600) * 1000000 },
+	{ "d", UINT64_C(86400) * 1000000 },
+	{ NULL, 0 },
+};
+static const struct unit plain[] = { { "", 1 }, { NULL, 0 } };
+static const struct unit factors[] = { { "", 100 }, { NULL, 0 } };
+static const struct unit percents[] = { { "%", 1 }, { NULL, 0 } };
+
+/* A number and one of the units, without a rest: 1.5KiB, not 0.3KiB. */
 static bool
-with_unit(struct text t, const struct unit *units, size_t n, uint64_t *ret_v)
+to_number(struct text t, const struct unit *units, uint64_t *ret_v)
 {
-	struct text number = t;
-	uint64_t ignored;
+	uint64_t v, tenths;
 
-	if (!take_decimal(&number, 1, &ignored))
+	if (!take_decimal(&t, &v, &tenths) || (units == plain && tenths > 1))
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		struct text rest = t;
-
-		if (text_is(number, units[i].name))
-			return take_decimal(&rest, units[i].factor, ret_v);
+	for (; units->name != NULL; units++) {
+		if (!text_is(t, units->name))
+			continue;
+		if (v > UINT64_MAX / units->factor ||
+		    v * units->factor % tenths != 0)
+			return false;
+		*ret_v = v * units->factor / tenths;
+		return true;
 	}
 	return false;
-}
-
-static bool
-to_size(struct text t, uint64_t *ret_v)
-{
-	static const struct unit units[] = {
-		{ "", 1 },
-		{ "KiB", 1024 },
-		{ "MiB", 1024 * 1024 },
-		{ "GiB", 1024 * 1024 * 1024 },
-	};
-
-	return with_unit(t, units, sizeof(units) / sizeof(units[0]), ret_v);
-}
-
-static bool
-to_duration(struct text t, uint64_t *ret_v)
-{
-	static const struct unit units[] = {
-		{ "us", 1 },
-		{ "ms", 1000 },
-		{ "s", 1000000 },
-		{ "m", UINT64_C(60) * 1000000 },
-		{ "h", UINT64_C(3600) * 1000000 },
-		{ "d", UINT64_C(86400) * 1000000 },
-	};
-
-	return with_unit(t, units, sizeof(units) / sizeof(units[0]), ret_v);
-}
-
-static bool
-to_number(struct text t, uint64_t *ret_v)
-{
-	return take_number(&t, ret_v) && t.len == 0;
-}
-
-static bool
-to_factor(struct text t, uint64_t *ret_v)
-{
-	return take_decimal(&t, 100, ret_v) && t.len == 0;
 }
 
 /* --- addresses ----------------------------------------------------------------- */
@@ -150,13 +165,8 @@ take_ipv4(struct text *t, uint32_t *ret_v)
 	for (int i = 0; i < 4; i++) {
 		uint64_t part;
 
-		if (i > 0) {
-			if (t->len == 0 || t->p[0] != '.')
-				return false;
-			t->p++;
-			t->len--;
-		}
-		if (!take_number(t, &part) || part > 255)
+		if ((i > 0 && !take(t, '.')) || !take_number(t, &part) ||
+		    part > 255)
 			return false;
 		v = v << 8 | (uint32_t)part;
 	}
@@ -170,55 +180,62 @@ to_ipv4(struct text t, uint32_t *ret_v)
 	return take_ipv4(&t, ret_v) && t.len == 0;
 }
 
-/* Hexadecimal digits, colons and dots: the system has the last word. */
 static bool
-looks_ipv6(struct text t)
+is_ipv4(struct text t)
 {
-	size_t colons = 0;
+	uint32_t ignored;
 
-	for (size_t i = 0; i < t.len; i++) {
-		char c = t.p[i];
-
-		if (!is_digit(c) && !(c >= 'a' && c <= 'f') &&
-		    !(c >= 'A' && c <= 'F') && c != ':' && c != '.')
-			return false;
-		colons += c == ':';
-	}
-	return colons >= 2;
+	return to_ipv4(t, &ignored);
 }
 
+/* One to four hexadecimal digits. */
 static bool
-is_hostname(struct text t)
+take_hextet(struct text *t)
 {
-	size_t label = 0;
+	size_t n = 0;
 
-	if (t.len == 0 || t.len > HOSTNAME_MAX)
-		return false;
-	for (size_t i = 0; i < t.len; i++) {
-		if (t.p[i] == '.') {
-			if (label == 0)
-				return false;
-			label = 0;
-			continue;
-		}
-		if (!is_alnum(t.p[i]) && t.p[i] != '-' && t.p[i] != '_')
-			return false;
-		if (++label > LABEL_MAX || (label == 1 && t.p[i] == '-'))
-			return false;
-	}
-	return label > 0;
+	while (n < t->len && is_hex(t->p[n]))
+		n++;
+	t->p += n;
+	t->len -= n;
+	return n >= 1 && n <= 4;
 }
 
+/* Count the groups between single colons; only the last can be IPv4. */
 static bool
-is_domain(struct text t)
+take_groups(struct text t, bool last, size_t *n)
 {
-	if (text_is(t, "*"))
+	if (t.len == 0)
 		return true;
-	if (t.len > 2 && t.p[0] == '*' && t.p[1] == '.') {
-		t.p += 2;
-		t.len -= 2;
-	}
-	return is_hostname(t);
+	do {
+		if (last && is_ipv4(t)) {
+			*n += 2;
+			return true;
+		}
+		if (!take_hextet(&t))
+			return false;
+		(*n)++;
+		if (t.len == 0)
+			return true;
+	} while (take(&t, ':'));
+	return false;
+}
+
+/* RFC 4291 2.2: eight groups, or fewer and one "::". */
+static bool
+is_ipv6(struct text t)
+{
+	size_t gap = 0, n = 0;
+	struct text left, right;
+
+	while (gap + 1 < t.len && (t.p[gap] != ':' || t.p[gap + 1] != ':'))
+		gap++;
+	if (gap + 1 >= t.len)
+		return take_groups(t, true, &n) && n == 8;
+	left = (struct text){ t.p, gap };
+	right = (struct text){ t.p + gap + 2, t.len - gap - 2 };
+	return take_groups(left, false, &n) && take_groups(right, true, &n) &&
+	       n < 8;
 }
 
 static bool
@@ -228,16 +245,115 @@ to_network(struct text t, struct cfg_network *ret_n)
 
 	if (!take_ipv4(&t, &n.address))
 		return false;
-	if (t.len > 0) {
-		if (t.p[0] != '/')
-			return false;
-		t.p++;
-		t.len--;
-		if (!to_number(t, &n.bits) || n.bits > 32)
-			return false;
-	}
+	if (t.len > 0 && (!take(&t, '/') || !take_number(&t, &n.bits) ||
+			     t.len > 0 || n.bits > 32))
+		return false;
+	/* 10.0.0.1/8 is a slip: of the address, or of the length? */
+	if (n.bits < 32 && (n.address & (UINT32_MAX >> n.bits)) != 0)
+		return false;
 	*ret_n = n;
 	return true;
+}
+
+/* --- names ---------------------------------------------------------------------- */
+
+/* One label at the start; RFC 1123 2.1. */
+static bool
+take_label(struct text *t, bool *ret_number)
+{
+	size_t n = 0;
+
+	*ret_number = true;
+	while (n < t->len &&
+	       (is_alpha(t->p[n]) || is_digit(t->p[n]) || t->p[n] == '-')) {
+		if (!is_digit(t->p[n]))
+			*ret_number = false;
+		n++;
+	}
+	if (n == 0 || n > LABEL_MAX || t->p[0] == '-' || t->p[n - 1] == '-')
+		return false;
+	t->p += n;
+	t->len -= n;
+	return true;
+}
+
+/* The last label is not a number: that would be an address, or half of one. */
+static bool
+is_hostname(struct text t)
+{
+	bool number;
+
+	if (t.len > HOSTNAME_MAX)
+		return false;
+	do
+		if (!take_label(&t, &number))
+			return false;
+	while (take(&t, '.'));
+	return t.len == 0 && !number;
+}
+
+static bool
+is_domain(struct text t)
+{
+	if (text_is(t, "*"))
+		return true;
+	if (take(&t, '*') && !take(&t, '.'))
+		return false;
+	return is_hostname(t);
+}
+
+static bool
+is_name(struct text t)
+{
+	if (t.len == 0 || t.len > NAME_LEN_MAX ||
+	    !(is_alpha(t.p[0]) || is_digit(t.p[0])))
+		return false;
+	for (size_t i = 0; i < t.len; i++)
+		if (!is_alpha(t.p[i]) && !is_digit(t.p[i]) && t.p[i] != '-' &&
+		    t.p[i] != '_' && t.p[i] != '.')
+			return false;
+	return true;
+}
+
+static bool
+is_path(struct text t)
+{
+	if (t.len == 0 || t.len > PATH_LEN_MAX || t.p[0] != '/')
+		return false;
+	for (size_t i = 0; i < t.len; i++)
+		if (t.p[i] < 32 || t.p[i] > 126)
+			return false;
+	return true;
+}
+
+/* A name of an interface has a letter; 10.0.0.256 is a slip. */
+static bool
+is_interface(struct text t)
+{
+	bool letter = false;
+
+	if (is_ipv4(t))
+		return true;
+	if (t.len == 0 || t.len > INTERFACE_MAX)
+		return false;
+	for (size_t i = 0; i < t.len; i++) {
+		if (t.p[i] <= 32 || t.p[i] > 126 || t.p[i] == '/')
+			return false;
+		letter |= is_alpha(t.p[i]);
+	}
+	return letter;
+}
+
+static bool
+looks_right(enum field_type type, struct text t)
+{
+	if (type == FIELD_HOSTNAME)
+		return is_hostname(t);
+	if (type == FIELD_DOMAIN)
+		return is_domain(t);
+	if (type == FIELD_PATH)
+		return is_path(t);
+	return type == FIELD_INTERFACE ? is_interface(t) : is_name(t);
 }
 
 /* --- text that stays -------------------------------------------------------------- */
@@ -252,9 +368,21 @@ keep(struct loader *ld, struct text t)
 	return s;
 }
 
+static bool
+to_string(struct loader *ld, enum field_type type, struct text t, void *to)
+{
+	const char *s;
+
+	if (!looks_right(type, t))
+		return false;
+	s = keep(ld, t);
+	memcpy(to, &s, sizeof(s));
+	return true;
+}
+
 /* Split "HOST:PORT" or "[V6]:PORT". */
 static bool
-split_endpoint(struct text t, struct text *host, struct text *port)
+split_endpoint(struct text t, struct text *host, struct text *port, bool *v6)
 {
 	size_t i = t.len;
 
@@ -264,13 +392,13 @@ split_endpoint(struct text t, struct text *host, struct text *port)
 		return false;
 	*port = (struct text){ t.p + i, t.len - i };
 	*host = (struct text){ t.p, i - 1 };
-	if (host->len > 2 && host->p[0] == '[' &&
-	    host->p[host->len - 1] == ']') {
-		host->p++;
-		host->len -= 2;
-		return looks_ipv6(*host);
-	}
-	return memchr(host->p, ':', host->len) == NULL;
+	*v6 = take(host, '[');
+	if (!*v6)
+		return true;
+	if (host->len == 0 || host->p[host->len - 1] != ']')
+		return false;
+	host->len--;
+	return true;
 }
 
 static bool
@@ -278,14 +406,16 @@ to_endpoint(
     struct loader *ld, struct text t, bool numeric, struct cfg_endpoint *to)
 {
 	struct text host, port;
-	uint32_t ignored;
+	uint64_t number;
+	bool v6;
 
-	if (!split_endpoint(t, &host, &port) || !to_number(port, &to->port) ||
-	    to->port > 65535)
+	if (!split_endpoint(t, &host, &port, &v6) ||
+	    !to_number(port, plain, &number) || number > 65535)
 		return false;
-	if (!looks_ipv6(host) && !to_ipv4(host, &ignored) &&
-	    (numeric || !is_hostname(host)))
+	if (v6 ? !is_ipv6(host)
+	       : !is_ipv4(host) && (numeric || !is_hostname(host)))
 		return false;
+	to->port = number;
 	to->text = keep(ld, t);
 	to->host = keep(ld, host);
 	return true;
@@ -293,11 +423,13 @@ to_endpoint(
 
 /* --- by type ------------------------------------------------------------------------ */
 
-static const char *
-expected(enum field_type type)
+const char *
+scalar_expected(enum field_type type)
 {
 	switch (type) {
-	case FIELD_STRING: return "some text";
+	case FIELD_NAME: return "a name of letters, digits, - _ .";
+	case FIELD_PATH: return "an absolute path";
+	case FIELD_INTERFACE: return "an IPv4 address or an interface's name";
 	case FIELD_HOSTNAME: return "a host name";
 	case FIELD_DOMAIN: return "a domain, \"*.domain\" or \"*\"";
 	case FIELD_BOOL: return "true or false";
@@ -305,12 +437,13 @@ expected(enum field_type type)
 	case FIELD_SIZE: return "a size like 64KiB or 25MiB";
 	case FIELD_DURATION: return "a duration like 200ms, 30s, 5m, 2h or 4d";
 	case FIELD_FACTOR: return "a factor like 1.5";
+	case FIELD_PERCENT: return "a percentage like 20%";
 	case FIELD_IPV4: return "an IPv4 address";
 	case FIELD_NETWORK: return "an IPv4 network like 10.0.0.0/8";
 	case FIELD_ENDPOINT: return "host:port";
 	case FIELD_ADDRESS: return "address:port";
-	case FIELD_CHOICE: return "one of the known words";
-	case FIELD_STRUCT: return "keys and values";
+	case FIELD_CHOICE: return "one of a few words";
+	case FIELD_STRUCT: return "a mapping of keys to values";
 	case FIELD_LIST: return "a list";
 	}
 	return "";
@@ -319,9 +452,11 @@ expected(enum field_type type)
 static bool
 to_bool(struct text t, bool *ret_v)
 {
-	if (!text_is(t, "true") && !text_is(t, "false"))
+	bool v = text_is(t, "true") || text_is(t, "yes");
+
+	if (!v && !text_is(t, "false") && !text_is(t, "no"))
 		return false;
-	*ret_v = t.len == 4;
+	*ret_v = v;
 	return true;
 }
 
@@ -338,53 +473,20 @@ to_choice(const struct field *f, struct text t, uint32_t *ret_v)
 }
 
 static bool
-is_printable(struct text t)
-{
-	for (size_t i = 0; i < t.len; i++)
-		if ((unsigned char)t.p[i] < 32 || t.p[i] == 127)
-			return false;
-	return t.len > 0;
-}
-
-/* Strings that must look like something. */
-static bool
-to_string(struct loader *ld, enum field_type type, struct text t, void *to)
-{
-	const char *s;
-
-	if (type == FIELD_HOSTNAME ? !is_hostname(t)
-	    : type == FIELD_DOMAIN ? !is_domain(t)
-				   : !is_printable(t))
-		return false;
-	s = keep(ld, t);
-	memcpy(to, &s, sizeof(s));
-	return true;
-}
-
-static bool
-to_any_number(enum field_type type, struct text t, uint64_t *ret_v)
-{
-	if (type == FIELD_SIZE)
-		return to_size(t, ret_v);
-	if (type == FIELD_DURATION)
-		return to_duration(t, ret_v);
-	if (type == FIELD_FACTOR)
-		return to_factor(t, ret_v);
-	return to_number(t, ret_v);
-}
-
-static bool
 convert(struct loader *ld, const struct field *f, struct text t, void *to)
 {
 	switch (f->type) {
-	case FIELD_STRING:
+	case FIELD_NAME:
+	case FIELD_PATH:
+	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
 	case FIELD_DOMAIN: return to_string(ld, f->type, t, to);
 	case FIELD_BOOL: return to_bool(t, to);
-	case FIELD_NUMBER:
-	case FIELD_SIZE:
-	case FIELD_DURATION:
-	case FIELD_FACTOR: return to_any_number(f->type, t, to);
+	case FIELD_NUMBER: return to_number(t, plain, to);
+	case FIELD_SIZE: return to_number(t, sizes, to);
+	case FIELD_DURATION: return to_number(t, durations, to);
+	case FIELD_FACTOR: return to_number(t, factors, to);
+	case FIELD_PERCENT: return to_number(t, percents, to);
 	case FIELD_IPV4: return to_ipv4(t, to);
 	case FIELD_NETWORK: return to_network(t, to);
 	case FIELD_ENDPOINT: return to_endpoint(ld, t, false, to);
@@ -396,42 +498,60 @@ convert(struct loader *ld, const struct field *f, struct text t, void *to)
 	return false;
 }
 
-static int
-check_range(
-    struct loader *ld, const struct field *f, size_t line, const void *at)
+/* The number that has a range: of a port, or the value itself. */
+static bool
+ranged(const struct field *f, const void *at, uint64_t *ret_v)
 {
-	char lo[24], hi[24];
+	if (f->max == 0)
+		return false;
+	if (f->type == FIELD_ENDPOINT || f->type == FIELD_ADDRESS)
+		*ret_v = ((const struct cfg_endpoint *)at)->port;
+	else
+		memcpy(ret_v, at, sizeof(*ret_v));
+	return true;
+}
+
+static int
+check_range(struct loader *ld, const struct field *f, const char *text,
+    size_t line, const void *at)
+{
+	bool port = f->type == FIELD_ENDPOINT || f->type == FIELD_ADDRESS;
+	enum field_type type = port ? FIELD_NUMBER : f->type;
+	char lo[FORMAT_MAX], hi[FORMAT_MAX], quoted[QUOTE_MAX];
 	uint64_t v;
 
-	if (f->max == 0 ||
-	    (f->type != FIELD_NUMBER && f->type != FIELD_SIZE &&
-		f->type != FIELD_DURATION && f->type != FIELD_FACTOR))
+	if (!ranged(f, at, &v) || (v >= f->min && v <= f->max))
 		return ld->rc;
-	memcpy(&v, at, sizeof(v));
-	if (v >= f->min && v <= f->max)
-		return ld->rc;
-	return load_fail(ld, line, f->key, ": out of range, ",
-	    load_decimal(f->min, lo), " to ", load_decimal(f->max, hi),
-	    f->type == FIELD_DURATION ? " microseconds was expected"
-	    : f->type == FIELD_FACTOR ? " hundredths was expected"
-				      : " was expected",
-	    NULL);
+	return load_fail(ld, line, f->key, ": ", load_quote(text, quoted),
+	    " is out of range, ", port ? "a port from " : "",
+	    format_value(type, &f->min, lo), " to ",
+	    format_value(type, &f->max, hi), " was expected");
+}
+
+static int
+fail_choice(
+    struct loader *ld, const struct field *f, const char *quoted, size_t line)
+{
+	const char *const *c = f->choices;
+
+	/* Every choice is between two or three words. */
+	return load_fail(ld, line, f->key, ": ", quoted,
+	    " is unknown, expected was ", c[0], c[2] != NULL ? ", " : " or ",
+	    c[1], c[2] != NULL ? " or " : NULL, c[2]);
 }
 
 int
-load_scalar(
-    struct loader *ld, const struct field *f, yaml_node_t *node, void *to)
+scalar_load(struct loader *ld, const struct field *f, const char *text,
+    size_t line, void *to)
 {
-	size_t line = node->start_mark.line + 1;
-	struct text t;
+	struct text t = { text, strlen(text) };
+	char quoted[QUOTE_MAX];
 
-	if (node->type != YAML_SCALAR_NODE)
-		return load_fail(ld, line, f->key, ": ", expected(f->type),
-		    " was expected", NULL);
-	t.p = (const char *)node->data.scalar.value;
-	t.len = node->data.scalar.length;
-	if (!convert(ld, f, t, to))
-		return load_fail(ld, line, f->key, ": \"", t.p, "\" is not ",
-		    expected(f->type), NULL);
-	return check_range(ld, f, line, to);
+	if (convert(ld, f, t, to))
+		return check_range(ld, f, text, line, to);
+	(void)load_quote(text, quoted);
+	if (f->type == FIELD_CHOICE)
+		return fail_choice(ld, f, quoted, line);
+	return load_fail(ld, line, f->key, ": ", quoted, " is not ",
+	    scalar_expected(f->type));
 }

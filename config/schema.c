@@ -1,8 +1,8 @@
 /*
  * Every key of muled.yaml: where it goes, its range, its default.
  *
- * A new key also goes into doc/man/muled.yaml.5 and, if it is a parameter of a
- * link, into the presets.
+ * A new key also goes into doc/man/muled.yaml.5 (a test looks for it there) and,
+ * if it is a parameter of a link that depends on the radio, into the presets.
  */
 #include "config/load.h"
 
@@ -15,8 +15,22 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
+/* Everything is compared with everything: lists are short enough for that. */
+#define LISTEN_MAX 64
+#define ALLOW_MAX 256
+#define NODES_MAX 1000
+#define LINKS_MAX 64
+#define GROUPS_MAX 64
+#define ROUTES_MAX 2000
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define AT(s, m) .offset = offsetof(struct s, m)
+
+/* Choices are stored as the 32-bit number of the word. */
+_Static_assert(sizeof(enum cfg_via) == sizeof(uint32_t) &&
+		   sizeof(enum cfg_bearer) == sizeof(uint32_t) &&
+		   sizeof(enum cfg_tagging) == sizeof(uint32_t),
+    "an enum is 32 bits");
 
 #define NEED(k, t, s, m) \
 	{ \
@@ -31,42 +45,71 @@
 		.key = k, .type = t, AT(s, m), .min = lo, .max = hi, .def = d \
 	}
 /* From the preset unless given. */
-#define LATER(k, t, m, lo, hi) \
+#define PRESET(k, t, m, lo, hi) \
 	{ \
-		.key = k, .type = t, .flags = FIELD_LATER, AT(cfg_link, m), \
-		.min = lo, .max = hi \
+		.key = k, .type = t, AT(cfg_link, m), .min = lo, .max = hi \
 	}
-#define CHOICE(k, s, m, c, d) \
+#define FLAG(k, s, m, d) \
 	{ \
-		.key = k, .type = FIELD_CHOICE, AT(s, m), .choices = c, \
-		.def = d \
+		.key = k, .type = FIELD_BOOL, AT(s, m), .def = d \
 	}
-#define LIST(k, s, m, n, sch, elem) \
+#define CHOICE(k, f, s, m, c, d) \
 	{ \
-		.key = k, .type = FIELD_LIST, AT(s, m), .sub = &sch, \
-		.item_size = sizeof(struct elem), \
+		.key = k, .type = FIELD_CHOICE, .flags = f, AT(s, m), \
+		.choices = c, .def = d \
+	}
+#define PORT(k, t, f, s, m, lo) \
+	{ \
+		.key = k, .type = t, .flags = f, AT(s, m), .min = lo, \
+		.max = 65535 \
+	}
+/* Of scalars, and of mappings. */
+#define WORDS(k, f, s, m, n, t, elem, lo, hi) \
+	{ \
+		.key = k, .type = FIELD_LIST, .flags = f, AT(s, m), .item = t, \
+		.item_size = sizeof(elem), .min = lo, .max = hi, \
 		.count_offset = offsetof(struct s, n) \
 	}
+#define LIST(k, f, s, m, n, sch, elem, lo, hi) \
+	{ \
+		.key = k, .type = FIELD_LIST, .flags = f, AT(s, m), \
+		.sub = &sch, .item_size = sizeof(struct elem), .min = lo, \
+		.max = hi, .count_offset = offsetof(struct s, n) \
+	}
+/* Its fields have the offsets of the struct it stands in. */
+#define PART(k, f, sch) \
+	{ \
+		.key = k, .type = FIELD_STRUCT, .flags = f, .sub = &sch \
+	}
+
+static const struct field tls_fields[] = {
+	NEED("certificate", FIELD_PATH, cfg_listen, tls.certificate),
+	NEED("key", FIELD_PATH, cfg_listen, tls.key),
+};
+static const struct schema tls_schema = {
+	"tls",
+	tls_fields,
+	COUNT(tls_fields),
+};
 
 static const struct field listen_fields[] = {
-	NEED("address", FIELD_ADDRESS, cfg_listen, address),
-	{ .key = "allow",
-	    .type = FIELD_LIST,
-	    AT(cfg_listen, allow),
-	    .item = FIELD_NETWORK,
-	    .item_size = sizeof(struct cfg_network),
-	    .count_offset = offsetof(struct cfg_listen, nallow) },
+	PORT("address", FIELD_ADDRESS, FIELD_REQUIRED, cfg_listen, address, 0),
+	WORDS("allow", 0, cfg_listen, allow, nallow, FIELD_NETWORK,
+	    struct cfg_network, 0, ALLOW_MAX),
+	PART("tls", FIELD_OPTIONAL, tls_schema),
 };
 static const struct schema listen_schema = {
-	"smtp.listen",
+	"a listener",
 	listen_fields,
 	COUNT(listen_fields),
 };
 
 static const struct field smtp_fields[] = {
-	LIST("listen", cfg_smtp, listen, nlisten, listen_schema, cfg_listen),
+	LIST("listen", 0, cfg_smtp, listen, nlisten, listen_schema, cfg_listen,
+	    0, LISTEN_MAX),
 	NUM("max_message_size", FIELD_SIZE, cfg_smtp, max_message_size,
 	    64 * KIB, GIB, 25 * MIB),
+	/* RFC 5321 4.5.3.1.8: not less than 100. */
 	NUM("max_recipients", FIELD_NUMBER, cfg_smtp, max_recipients, 100,
 	    100000, 1000),
 	NUM("max_sessions", FIELD_NUMBER, cfg_smtp, max_sessions, 1, 10000,
@@ -74,6 +117,7 @@ static const struct field smtp_fields[] = {
 	NUM("max_sessions_per_peer", FIELD_NUMBER, cfg_smtp,
 	    max_sessions_per_peer, 1, 10000, 100),
 	NUM("max_hops", FIELD_NUMBER, cfg_smtp, max_hops, 5, 1000, 50),
+	/* RFC 5321 4.5.3.2.7: at least five minutes. */
 	NUM("timeout", FIELD_DURATION, cfg_smtp, timeout_us, US, DAY,
 	    5 * MINUTE),
 	NUM("lifetime", FIELD_DURATION, cfg_smtp, lifetime_us, US, YEAR,
@@ -84,7 +128,7 @@ static const struct field smtp_fields[] = {
 	    200),
 	NUM("retry_max", FIELD_DURATION, cfg_smtp, retry_max_us, US, 7 * DAY,
 	    HOUR),
-	NUM("retry_jitter", FIELD_NUMBER, cfg_smtp, retry_jitter_pct, 0, 50,
+	NUM("retry_jitter", FIELD_PERCENT, cfg_smtp, retry_jitter_pct, 0, 50,
 	    20),
 };
 static const struct schema smtp_schema = {
@@ -94,9 +138,10 @@ static const struct schema smtp_schema = {
 };
 
 static const struct field node_fields[] = {
-	NEED("name", FIELD_STRING, cfg_node, name),
+	NEED("name", FIELD_NAME, cfg_node, name),
 	NEED("id", FIELD_IPV4, cfg_node, id),
-	{ .key = "emcon", .type = FIELD_BOOL, AT(cfg_node, emcon) },
+	{ .key = "address", .type = FIELD_IPV4, AT(cfg_node, address) },
+	FLAG("emcon", cfg_node, emcon, false),
 };
 static const struct schema node_schema = {
 	"a node",
@@ -105,15 +150,10 @@ static const struct schema node_schema = {
 };
 
 static const struct field group_fields[] = {
-	NEED("name", FIELD_STRING, cfg_group, name),
+	NEED("name", FIELD_NAME, cfg_group, name),
 	NEED("address", FIELD_IPV4, cfg_group, address),
-	{ .key = "members",
-	    .type = FIELD_LIST,
-	    .flags = FIELD_REQUIRED,
-	    AT(cfg_group, members),
-	    .item = FIELD_STRING,
-	    .item_size = sizeof(const char *),
-	    .count_offset = offsetof(struct cfg_group, nmembers) },
+	WORDS("members", FIELD_REQUIRED, cfg_group, members, nmembers,
+	    FIELD_NAME, const char *, 1, NODES_MAX),
 };
 static const struct schema group_schema = {
 	"a group",
@@ -125,43 +165,41 @@ static const char *const bearers[] = { "udp", "emulated", NULL };
 static const char *const taggings[] = { "implicit", "explicit", NULL };
 
 static const struct field link_fields[] = {
-	NEED("name", FIELD_STRING, cfg_link, name),
-	TEXT("preset", FIELD_STRING, cfg_link, preset, "lan"),
-	CHOICE("bearer", cfg_link, bearer, bearers, CFG_BEARER_UDP),
-	TEXT("interface", FIELD_STRING, cfg_link, interface, NULL),
-	{ .key = "hub", .type = FIELD_ADDRESS, AT(cfg_link, hub) },
+	NEED("name", FIELD_NAME, cfg_link, name),
+	TEXT("preset", FIELD_NAME, cfg_link, preset, "lan"),
+	CHOICE("bearer", 0, cfg_link, bearer, bearers, CFG_BEARER_UDP),
+	TEXT("interface", FIELD_INTERFACE, cfg_link, interface, NULL),
+	PORT("hub", FIELD_ADDRESS, 0, cfg_link, hub, 1),
 	NUM("ttl", FIELD_NUMBER, cfg_link, ttl, 1, 255, 1),
 	NUM("tport", FIELD_NUMBER, cfg_link, tport, 1, 65535, 2751),
 	NUM("rport", FIELD_NUMBER, cfg_link, rport, 1, 65535, 2752),
 	NUM("dport", FIELD_NUMBER, cfg_link, dport, 1, 65535, 2753),
 	NUM("aport", FIELD_NUMBER, cfg_link, aport, 1, 65535, 2754),
-	LATER("bit_rate", FIELD_NUMBER, bit_rate, 10, 10000000000),
+	PRESET("bit_rate", FIELD_NUMBER, bit_rate, 10, 4000000000),
+	/* UDP and IPv4. */
 	NUM("overhead", FIELD_SIZE, cfg_link, overhead, 0, 1000, 28),
-	{ .key = "half_duplex",
-	    .type = FIELD_CHOICE,
-	    .flags = 0,
-	    AT(cfg_link, half_duplex_given),
-	    .choices = (const char *const[]){ "preset", "true", "false", NULL },
-	    .def = 0 },
-	LATER("pdu_max", FIELD_SIZE, pdu_max, 64, 65507),
-	LATER("ack_retransmission_time", FIELD_DURATION,
+	FLAG("half_duplex", cfg_link, half_duplex, false),
+	PRESET("pdu_max", FIELD_SIZE, pdu_max, 64, 65507),
+	PRESET("ack_retransmission_time", FIELD_DURATION,
 	    ack_retransmission_time_us, 1000, DAY),
 	NUM("back_off_factor", FIELD_FACTOR, cfg_link, back_off_factor_pct, 100,
 	    1000, 150),
 	NUM("back_off_limit", FIELD_FACTOR, cfg_link, back_off_limit_pct, 100,
 	    10000, 1000),
-	LATER("ack_delay_upper_bound", FIELD_DURATION, ack_delay_upper_bound_us,
-	    0, DAY),
-	LATER("ack_pdu_time", FIELD_DURATION, ack_pdu_time_us, 1000, DAY),
+	PRESET("ack_delay_upper_bound", FIELD_DURATION,
+	    ack_delay_upper_bound_us, 0, DAY),
+	PRESET("ack_pdu_time", FIELD_DURATION, ack_pdu_time_us, 1000, DAY),
 	NUM("ack_pdu_repeats", FIELD_NUMBER, cfg_link, ack_pdu_repeats, 0, 100,
 	    3),
 	NUM("mm", FIELD_NUMBER, cfg_link, mm, 1, 32000, 50),
 	NUM("undefined_pdu_expiry_time", FIELD_DURATION, cfg_link,
 	    undefined_pdu_expiry_time_us, US, 30 * DAY, 30 * MINUTE),
+	NUM("emcon_rtc", FIELD_NUMBER, cfg_link, emcon_rtc, 0, 1000, 4),
+	PRESET("emcon_rti", FIELD_DURATION, emcon_rti_us, 1000, 30 * DAY),
 	NUM("clock_skew", FIELD_DURATION, cfg_link, clock_skew_us, 0, 30 * DAY,
 	    5 * MINUTE),
-	{ .key = "ranges", .type = FIELD_BOOL, AT(cfg_link, ranges), .def = 1 },
-	CHOICE("tagging", cfg_link, tagging, taggings, CFG_TAGGING_IMPLICIT),
+	FLAG("ranges", cfg_link, ranges, true),
+	CHOICE("tagging", 0, cfg_link, tagging, taggings, CFG_TAGGING_IMPLICIT),
 	NUM("expiry", FIELD_DURATION, cfg_link, expiry_us, US, YEAR, DAY),
 	NUM("max_message_size", FIELD_SIZE, cfg_link, max_message_size, 1024,
 	    GIB, 64 * MIB),
@@ -169,7 +207,8 @@ static const struct field link_fields[] = {
 	    16),
 	NUM("max_in_flight_bytes", FIELD_SIZE, cfg_link, max_in_flight_bytes,
 	    64 * KIB, 16 * GIB, 128 * MIB),
-	LIST("groups", cfg_link, groups, ngroups, group_schema, cfg_group),
+	LIST("groups", 0, cfg_link, groups, ngroups, group_schema, cfg_group, 0,
+	    GROUPS_MAX),
 };
 static const struct schema link_schema = {
 	"a link",
@@ -181,14 +220,10 @@ static const char *const vias[] = { "smtp", "mule", "mx", NULL };
 
 static const struct field route_fields[] = {
 	NEED("domain", FIELD_DOMAIN, cfg_route, domain),
-	{ .key = "via",
-	    .type = FIELD_CHOICE,
-	    .flags = FIELD_REQUIRED,
-	    AT(cfg_route, via),
-	    .choices = vias },
-	{ .key = "host", .type = FIELD_ENDPOINT, AT(cfg_route, host) },
-	TEXT("node", FIELD_STRING, cfg_route, node, NULL),
-	TEXT("link", FIELD_STRING, cfg_route, link, NULL),
+	CHOICE("via", FIELD_REQUIRED, cfg_route, via, vias, 0),
+	PORT("host", FIELD_ENDPOINT, 0, cfg_route, host, 1),
+	TEXT("node", FIELD_NAME, cfg_route, node, NULL),
+	TEXT("link", FIELD_NAME, cfg_route, link, NULL),
 };
 static const struct schema route_schema = {
 	"a route",
@@ -199,8 +234,8 @@ static const struct schema route_schema = {
 static const struct field self_fields[] = {
 	NEED("hostname", FIELD_HOSTNAME, cfg, node.hostname),
 	NEED("id", FIELD_IPV4, cfg, node.id),
-	TEXT("state_dir", FIELD_STRING, cfg, node.state_dir,
-	    "/var/lib/muleteer"),
+	TEXT("state_dir", FIELD_PATH, cfg, node.state_dir, "/var/lib/muleteer"),
+	NUM("seed", FIELD_NUMBER, cfg, node.seed, 0, INT64_MAX, 0),
 };
 static const struct schema self_schema = {
 	"node",
@@ -209,7 +244,7 @@ static const struct schema self_schema = {
 };
 
 static const struct field console_fields[] = {
-	NEED("address", FIELD_ADDRESS, cfg, console),
+	PORT("address", FIELD_ADDRESS, FIELD_REQUIRED, cfg, console, 0),
 };
 static const struct schema console_schema = {
 	"console",
@@ -218,31 +253,19 @@ static const struct schema console_schema = {
 };
 
 static const struct field top_fields[] = {
-	/* The offsets of self_fields and console_fields are the whole's. */
-	{ .key = "node",
-	    .type = FIELD_STRUCT,
-	    .flags = FIELD_REQUIRED,
-	    .offset = 0,
-	    .sub = &self_schema },
+	PART("node", FIELD_REQUIRED, self_schema),
 	{ .key = "smtp",
 	    .type = FIELD_STRUCT,
 	    AT(cfg, smtp),
 	    .sub = &smtp_schema },
-	LIST("nodes", cfg, nodes, nnodes, node_schema, cfg_node),
-	LIST("links", cfg, links, nlinks, link_schema, cfg_link),
-	{ .key = "routes",
-	    .type = FIELD_LIST,
-	    .flags = FIELD_REQUIRED,
-	    AT(cfg, routes),
-	    .sub = &route_schema,
-	    .item_size = sizeof(struct cfg_route),
-	    .count_offset = offsetof(struct cfg, nroutes) },
-	TEXT("control", FIELD_STRING, cfg, control, NULL),
-	{ .key = "console",
-	    .type = FIELD_STRUCT,
-	    .flags = FIELD_OPTIONAL,
-	    .offset = 0,
-	    .sub = &console_schema },
+	LIST("nodes", 0, cfg, nodes, nnodes, node_schema, cfg_node, 0,
+	    NODES_MAX),
+	LIST("links", 0, cfg, links, nlinks, link_schema, cfg_link, 0,
+	    LINKS_MAX),
+	LIST("routes", FIELD_REQUIRED, cfg, routes, nroutes, route_schema,
+	    cfg_route, 1, ROUTES_MAX),
+	TEXT("control", FIELD_PATH, cfg, control, NULL),
+	PART("console", FIELD_OPTIONAL, console_schema),
 };
 
 const struct schema cfg_schema = {

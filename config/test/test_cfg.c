@@ -1,204 +1,491 @@
 /*
- * The configuration: what is loaded, and one exact line for each mistake.
+ * The configuration: goldens (NAME.in prints as NAME.ok), refusals (the first
+ * line of bad-NAME.in is the error that is expected), and what files cannot
+ * show.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "config/test/fixture.h"
 
-#include "config/cfg.h"
-#include "tests/unit/unit.h"
+#include <glob.h>
 
-static const char good[] =
-    "node: {hostname: gw.example, id: 10.0.0.1}\n"
-    "nodes:\n"
-    "  - {name: a, id: 10.0.0.2}\n"
-    "links:\n"
-    "  - name: hf\n"
-    "    preset: hf-1200\n"
-    "    interface: eth0\n"
-    "    groups: [{name: g, address: 239.0.0.1, members: [a]}]\n"
-    "routes:\n"
-    "  - {domain: a.example, via: mule, node: a}\n"
-    "  - {domain: \"*\", via: mx}\n";
+#define PRINT_MAX (256 * 1024)
 
-static int
-load(const char *text, size_t len, struct cfg **cfg, char err[300])
+static char *
+printed(const struct cfg *cfg)
 {
-	unsigned char *exact = unit_copy(text, len);
-	int rc = cfg_load((char *)exact, len, "f", cfg, err, 300);
+	char *buf = malloc(PRINT_MAX);
 
-	free(exact);
-	return rc;
+	assert_in_range(cfg_print(cfg, buf, PRINT_MAX), 1, PRINT_MAX - 1);
+	return buf;
+}
+
+/* --- files ------------------------------------------------------------------ */
+
+static void
+with_files(const char *pattern, size_t least, void (*check)(const char *path))
+{
+	glob_t g;
+
+	assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+	assert_in_range(g.gl_pathc, least, 10000);
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		check(g.gl_pathv[i]);
+	globfree(&g);
 }
 
 static void
-test_defaults_and_presets_are_filled_in(void **state)
+check_golden(const char *ok_path)
 {
+	char in_path[4096], err[CFG_ERROR_MAX];
+	size_t in_len, ok_len;
 	struct cfg *cfg = NULL;
-	char err[300];
+	unsigned char *in, *ok = unit_read_file(ok_path, &ok_len);
+	char *out;
+
+	snprintf(in_path, sizeof(in_path), "%.*s.in",
+	    (int)(strlen(ok_path) - 3), ok_path);
+	in = unit_read_file(in_path, &in_len);
+	if (load((char *)in, in_len, in_path, &cfg, err) != CFG_OK)
+		fail_msg("%s", err);
+	out = printed(cfg);
+	assert_string_equal(out, (char *)ok);
+	cfg_free(&cfg);
+	free(out);
+
+	/* What is printed loads again, and prints the same. */
+	cfg = must_load((char *)ok);
+	out = printed(cfg);
+	assert_string_equal(out, (char *)ok);
+	cfg_free(&cfg);
+	free(out);
+	free(in);
+	free(ok);
+}
+
+static void
+test_each_golden_prints_every_default_and_loads_again(void **state)
+{
+	(void)state;
+	with_files("config/test/*.ok", 4, check_golden);
+}
+
+static void
+check_bad(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	size_t len, live = unit_alloc_live();
+	unsigned char *text = unit_read_file(path, &len);
+	char *end = memchr(text, '\n', len);
+	struct cfg *cfg = NULL;
+	char err[CFG_ERROR_MAX];
+
+	assert_non_null(end);
+	assert_memory_equal(text, "# ", 2);
+	assert_int_equal(
+	    load((char *)text, len, name, &cfg, err), CFG_EINVALID);
+	*end = '\0';
+	assert_string_equal(err, (char *)text + 2);
+	assert_null(cfg);
+	free(text);
+	assert_int_equal(unit_alloc_live(), live);
+}
+
+static void
+test_each_bad_file_is_refused_with_its_line_and_reason(void **state)
+{
+	(void)state;
+	with_files("config/test/bad-*.in", 130, check_bad);
+}
+
+static void
+check_sample(const char *path)
+{
+	size_t len;
+	unsigned char *text = unit_read_file(path, &len);
+	struct cfg *cfg = must_load((char *)text);
+
+	assert_in_range(cfg->nroutes, 1, 100);
+	cfg_free(&cfg);
+	free(text);
+}
+
+static void
+test_the_samples_are_good(void **state)
+{
+	(void)state;
+	with_files("config/samples/*.yaml", 3, check_sample);
+}
+
+static void
+test_every_truncation_is_taken_or_refused_in_one_line(void **state)
+{
+	size_t len, live = unit_alloc_live(), good = 0;
+	unsigned char *text = unit_read_file("config/samples/muled.yaml", &len);
 
 	(void)state;
-	assert_int_equal(load(good, strlen(good), &cfg, err), CFG_OK);
-	assert_string_equal(cfg->node.hostname, "gw.example");
-	assert_int_equal(cfg->node.id, 0x0a000001);
-	assert_string_equal(cfg->node.state_dir, "/var/lib/muleteer");
-	assert_string_equal(cfg->control, "/var/lib/muleteer/control.sock");
-	assert_int_equal(cfg->smtp.max_message_size, 25 * 1024 * 1024);
-	assert_int_equal(cfg->links[0].bit_rate, 1200);
-	assert_true(cfg->links[0].half_duplex);
-	assert_int_equal(cfg->links[0].pdu_max, 1024);
-	assert_int_equal(cfg->links[0].dport, 2753);
-	assert_int_equal(cfg->links[0].groups[0].member_ids[0], 0x0a000002);
-	assert_ptr_equal(cfg->routes[0].via_link, &cfg->links[0]);
-	assert_ptr_equal(cfg_route_find(cfg, "A.EXAMPLE", 9), &cfg->routes[0]);
-	assert_ptr_equal(cfg_route_find(cfg, "b.example", 9), &cfg->routes[1]);
+	for (size_t n = 0; n <= len; n++) {
+		struct cfg *cfg = NULL;
+		char err[CFG_ERROR_MAX];
+		int rc = load((char *)text, n, "t", &cfg, err);
+
+		if (rc == CFG_OK) {
+			good++;
+			cfg_free(&cfg);
+			continue;
+		}
+		assert_int_equal(rc, CFG_EINVALID);
+		assert_memory_equal(err, "t:", 2);
+		assert_null(strchr(err, '\n'));
+	}
+	/* The console at the end is optional, so is much of the routes. */
+	assert_in_range(good, 10, len / 2);
+	free(text);
+	assert_int_equal(unit_alloc_live(), live);
+}
+
+/* --- values ------------------------------------------------------------------ */
+
+static void
+test_values_arrive_converted_in_their_fields(void **state)
+{
+	size_t len;
+	unsigned char *text = unit_read_file("config/test/every-key.in", &len);
+	struct cfg *cfg = must_load((char *)text);
+	const struct cfg_link *l = &cfg->links[0];
+
+	(void)state;
+	assert_string_equal(cfg->node.hostname, "gate-1.example.mil");
+	assert_int_equal(cfg->node.id, 0x0a8e0001);
+	assert_true(cfg->node.seed == INT64_MAX);
+	assert_int_equal(cfg->smtp.nlisten, 2);
+	assert_string_equal(cfg->smtp.listen[1].address.host, "2001:db8::1");
+	assert_int_equal(cfg->smtp.listen[1].address.port, 587);
+	assert_int_equal(cfg->smtp.listen[0].nallow, 3);
+	assert_int_equal(cfg->smtp.listen[0].allow[1].address, 0xc0000201);
+	assert_int_equal(cfg->smtp.listen[0].allow[1].bits, 32);
+	assert_int_equal(cfg->smtp.listen[0].allow[2].bits, 0);
+	assert_string_equal(
+	    cfg->smtp.listen[0].tls.certificate, "/etc/a \"b\" \\c.crt");
+	assert_string_equal(cfg->smtp.listen[0].tls.key, "/etc/key");
+	assert_null(cfg->smtp.listen[1].tls.key);
+	assert_int_equal(cfg->smtp.max_message_size, 1 << 30);
+	assert_true(cfg->smtp.lifetime_us == UINT64_C(31536000000000));
+	assert_int_equal(cfg->smtp.retry_first_us, 90000000);
+	assert_int_equal(cfg->smtp.retry_factor_pct, 105);
+	assert_int_equal(cfg->smtp.retry_jitter_pct, 0);
+	assert_true(cfg->nodes[0].emcon);
+	assert_int_equal(cfg->nodes[1].address, 0xc0000207);
+	assert_int_equal(l->aport, 65535);
+	assert_int_equal(l->ack_pdu_time_us, 1001);
+	assert_int_equal(l->back_off_limit_pct, 10000);
+	assert_int_equal(l->tagging, CFG_TAGGING_EXPLICIT);
+	assert_int_equal(cfg->links[1].bearer, CFG_BEARER_EMULATED);
+	assert_string_equal(cfg->links[1].hub.host, "127.0.0.1");
+	assert_int_equal(cfg->links[1].hub.port, 1);
+	assert_int_equal(cfg->routes[0].via, CFG_VIA_SMTP);
+	assert_string_equal(cfg->routes[1].host.host, "::ffff:192.0.2.1");
+	assert_int_equal(cfg->routes[2].node_id, 0xffffffff);
+	assert_ptr_equal(cfg->routes[2].via_link, &cfg->links[1]);
+	assert_null(cfg->routes[3].via_link);
+	assert_string_equal(cfg->control, "/run/c.sock");
+	assert_int_equal(cfg->console.port, 0);
+	cfg_free(&cfg);
+	free(text);
+}
+
+static void
+test_our_own_node_is_left_out_of_member_ids(void **state)
+{
+	size_t len;
+	unsigned char *text = unit_read_file("config/test/every-key.in", &len);
+	struct cfg *cfg = must_load((char *)text);
+	const struct cfg_group *g = cfg->links[0].groups;
+
+	(void)state;
+	assert_int_equal(g[0].nmembers, 2);
+	assert_int_equal(g[0].nmember_ids, 1);
+	assert_int_equal(g[0].member_ids[0], 0xffffffff);
+	assert_int_equal(g[0].address, 0xe0000000);
+	assert_int_equal(g[1].nmembers, 1);
+	assert_int_equal(g[1].nmember_ids, 0);
+	cfg_free(&cfg);
+	free(text);
+}
+
+/* --- errors --------------------------------------------------------------------- */
+
+static void
+test_an_error_is_cut_to_its_buffer(void **state)
+{
+	static const char want[] = "some/file:1: the file is empty, keys and "
+				   "values were expected";
+	struct cfg *cfg = NULL;
+
+	(void)state;
+	for (size_t cap = 0; cap <= sizeof(want); cap++) {
+		char *err = malloc(cap + 1);
+
+		memset(err, 'x', cap + 1);
+		assert_int_equal(
+		    cfg_load("", 0, "some/file", &cfg, err, cap), CFG_EINVALID);
+		assert_int_equal(err[cap], 'x');
+		if (cap > 0) {
+			size_t n =
+			    cap - 1 < strlen(want) ? cap - 1 : strlen(want);
+
+			assert_memory_equal(err, want, n);
+			assert_int_equal(err[n], '\0');
+		}
+		free(err);
+	}
+}
+
+static void
+test_an_error_is_one_printable_line(void **state)
+{
+	(void)state;
+	must_refuse(HEAD "\"a\\nb\\x1b\\xe9\": 1\n" ROUTES,
+	    "t:2: the configuration: unknown key \"a?b???\", expected was one "
+	    "of node, smtp, nodes, links, routes, control, console");
+}
+
+static void
+test_lines_count_whatever_ends_them(void **state)
+{
+	(void)state;
+	must_refuse("node:\r\n  hostname: a\r\n  id: 1\r\n",
+	    "t:3: id: \"1\" is not an IPv4 address");
+	must_refuse("node:\n  hostname: a\n\n\n  # c\n  id: 1",
+	    "t:6: id: \"1\" is not an IPv4 address");
+	must_refuse("\xef\xbb\xbfnode:\n  hostname: a\n  id: 1",
+	    "t:3: id: \"1\" is not an IPv4 address");
+	/* The missing value would begin in line 3. */
+	must_refuse("%YAML 1.1\n--- # c",
+	    "t:2: the configuration: keys and values were expected");
+	must_refuse("node:\n  hostname: >\n    a\n    b\n  id: 1",
+	    "t:2: hostname: \"a b?\" is not a host name");
+}
+
+static void
+test_no_allocation_that_fails_leaves_a_trace(void **state)
+{
+	size_t len, calls, live;
+	unsigned char *text = unit_read_file("config/test/every-key.in", &len);
+	struct cfg *cfg = NULL;
+	char err[CFG_ERROR_MAX];
+
+	(void)state;
+	live = unit_alloc_live();
+	unit_alloc_fail_at(0);
+	assert_int_equal(
+	    cfg_load((char *)text, len, "t", &cfg, err, sizeof(err)), CFG_OK);
+	calls = unit_alloc_calls();
+	cfg_free(&cfg);
+	assert_in_range(calls, 100, 10000);
+	for (size_t i = 1; i <= calls; i++) {
+		unit_alloc_fail_at(i);
+		assert_int_equal(
+		    cfg_load((char *)text, len, "t", &cfg, err, sizeof(err)),
+		    CFG_ENOMEM);
+		unit_alloc_fail_at(0);
+		assert_null(cfg);
+		assert_string_equal(err, "t: out of memory");
+		assert_int_equal(unit_alloc_live(), live);
+	}
+	free(text);
+}
+
+/* An error that needs memory for its text. */
+static void
+test_no_allocation_that_fails_hides_behind_an_error(void **state)
+{
+	static const char text[] = HEAD "nods: []\n" ROUTES;
+	struct cfg *cfg = NULL;
+	char err[CFG_ERROR_MAX];
+	size_t calls, live = unit_alloc_live();
+
+	(void)state;
+	unit_alloc_fail_at(0);
+	assert_int_equal(
+	    cfg_load(text, strlen(text), "t", &cfg, err, sizeof(err)),
+	    CFG_EINVALID);
+	calls = unit_alloc_calls();
+	for (size_t i = 1; i <= calls; i++) {
+		unit_alloc_fail_at(i);
+		assert_int_equal(
+		    cfg_load(text, strlen(text), "t", &cfg, err, sizeof(err)),
+		    CFG_ENOMEM);
+		assert_int_equal(unit_alloc_live(), live);
+	}
+	unit_alloc_fail_at(0);
+}
+
+static void
+test_free_takes_nothing_and_clears(void **state)
+{
+	struct cfg *cfg = NULL;
+
+	(void)state;
+	cfg_free(&cfg);
+	cfg = must_load(MINIMAL);
 	cfg_free(&cfg);
 	assert_null(cfg);
 }
 
 static void
-test_sample_loads(void **state)
+test_print_is_cut_like_snprintf(void **state)
 {
+	struct cfg *cfg = must_load(MINIMAL);
+	char *whole = printed(cfg);
+	size_t len = strlen(whole);
+
+	(void)state;
+	for (size_t cap = 0; cap <= len + 1; cap++) {
+		char *buf = malloc(cap + 1);
+
+		buf[cap] = 'x';
+		assert_int_equal(cfg_print(cfg, buf, cap), len);
+		assert_int_equal(buf[cap], 'x');
+		if (cap > 0) {
+			assert_memory_equal(buf, whole, cap - 1);
+			assert_int_equal(buf[cap - 1], '\0');
+		}
+		free(buf);
+	}
+	free(whole);
+	cfg_free(&cfg);
+}
+
+/* --- questions ------------------------------------------------------------------- */
+
+static void
+expect_route(const struct cfg *cfg, const char *domain, const char *want)
+{
+	size_t len = strlen(domain);
+	char *copy = (char *)unit_copy(domain, len);
+	const struct cfg_route *r = cfg_route_find(cfg, copy, len);
+
+	free(copy);
+	if (want == NULL) {
+		assert_null(r);
+		return;
+	}
+	assert_non_null(r);
+	assert_string_equal(r->domain, want);
+}
+
+#define VIA_MX(d) "{domain: \"" d "\", via: mx},"
+
+static void
+test_the_most_specific_route_wins(void **state)
+{
+	struct cfg *cfg = must_load(
+	    HEAD "routes: [" VIA_MX("*") VIA_MX("*.mil") VIA_MX("*.Example.mil")
+		VIA_MX("a.b.example.mil") VIA_MX("*.b.example.mil") "]\n");
+
+	(void)state;
+	expect_route(cfg, "a.b.example.mil", "a.b.example.mil");
+	expect_route(cfg, "A.B.EXAMPLE.MIL", "a.b.example.mil");
+	expect_route(cfg, "c.b.example.mil", "*.b.example.mil");
+	expect_route(cfg, "x.a.b.example.mil", "*.b.example.mil");
+	expect_route(cfg, "b.example.mil", "*.Example.mil");
+	expect_route(cfg, "example.mil", "*.mil");
+	expect_route(cfg, "notexample.mil", "*.mil");
+	expect_route(cfg, "mil", "*");
+	expect_route(cfg, ".mil", "*");
+	expect_route(cfg, "", "*");
+	expect_route(cfg, "xmil", "*");
+	expect_route(cfg, "[10.0.0.1]", "*");
+	cfg_free(&cfg);
+}
+
+static void
+test_without_a_star_some_domains_have_no_route(void **state)
+{
+	struct cfg *cfg =
+	    must_load(HEAD "routes: [" VIA_MX("*.b") VIA_MX("c") "]\n");
+
+	(void)state;
+	expect_route(cfg, "a.b", "*.b");
+	expect_route(cfg, "b", NULL);
+	expect_route(cfg, "c", "c");
+	expect_route(cfg, "d.c", NULL);
+	expect_route(cfg, "cc", NULL);
+	expect_route(cfg, "", NULL);
+	cfg_free(&cfg);
+}
+
+static void
+test_a_node_is_found_by_its_id(void **state)
+{
+	struct cfg *cfg = must_load(
+	    MINIMAL "nodes: [{name: x, id: 0.0.0.7}, {name: y, id: 0.0.0.8}]");
+
+	(void)state;
+	assert_string_equal(cfg_node_by_id(cfg, 8)->name, "y");
+	assert_string_equal(cfg_node_by_id(cfg, 7)->name, "x");
+	assert_null(cfg_node_by_id(cfg, 9));
+	cfg_free(&cfg);
+}
+
+/* --- the manual page ---------------------------------------------------------------- */
+
+/* Every key that can be printed, from the golden that has all of them. */
+static void
+test_the_manual_page_has_every_key_and_preset(void **state)
+{
+	static const char *const presets[] = { "\n.It hf-75 ", "\n.It hf-300 ",
+		"\n.It hf-1200 ", "\n.It hf-2400 ", "\n.It hf-9600 ",
+		"\n.It vhf-16k ", "\n.It uhf-56k ", "\n.It satcom-64k ",
+		"\n.It satcom-1m ", "\n.It lan " };
 	size_t len;
-	unsigned char *text = unit_read_file("config/samples/muled.yaml", &len);
-	struct cfg *cfg = NULL;
-	char err[300];
+	char *man = (char *)unit_read_file("doc/man/muled.yaml.5", &len);
+	char *text = (char *)unit_read_file("config/test/every-key.ok", &len);
 
 	(void)state;
-	assert_int_equal(load((char *)text, len, &cfg, err), CFG_OK);
-	assert_int_equal(cfg->nroutes, 3);
-	cfg_free(&cfg);
+	for (char *line = text, *end; *line != '\0'; line = end + 1) {
+		char item[80], section[80];
+
+		end = strchr(line, '\n');
+		line += strspn(line, " -");
+		snprintf(item, sizeof(item), "\n.It Cm %.*s ",
+		    (int)strcspn(line, ":"), line);
+		snprintf(section, sizeof(section), "\n.Ss %.*s\n",
+		    (int)strcspn(line, ":"), line);
+		if (strstr(man, item) == NULL && strstr(man, section) == NULL)
+			fail_msg("not in the manual page: %s", item);
+	}
+	for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++)
+		assert_non_null(strstr(man, presets[i]));
 	free(text);
-}
-
-/* good with one line in place of another. */
-static void
-test_each_mistake_is_named_with_its_line(void **state)
-{
-	static const struct {
-		int line; /* the line of good that is replaced */
-		const char *text;
-		int at; /* the line that the error names */
-		const char *word;
-	} bad[] = {
-		{ 1, "node: {hostname: gw.example, id: 10.0.0.256}", 1, "id" },
-		{ 1, "node: {hostname: gw..example, id: 10.0.0.1}", 1,
-		    "hostname" },
-		{ 1, "node: {hostname: gw.example}", 1, "id" },
-		{ 1, "node: {hostname: gw.example, id: 10.0.0.1, x: 1}", 1,
-		    "x" },
-		{ 1, "node: {hostname: a, hostname: b, id: 10.0.0.1}", 1,
-		    "hostname" },
-		{ 1, "node: [1]", 1, "node" },
-		{ 3, "  - {name: a, id: 0.0.0.0}", 3, "id" },
-		{ 3, "  - {name: a, id: 10.0.0.2}\n  - {name: a, id: 10.0.0.3}",
-		    4, "a" },
-		{ 3, "  - {name: b, id: 10.0.0.2}", 8, "a" },
-		{ 6, "    preset: hf-1201", 6, "preset" },
-		{ 6, "    bit_rate: 5", 6, "bit_rate" },
-		{ 6, "    bit_rate: fast", 6, "bit_rate" },
-		{ 6, "    pdu_max: 1TiB", 6, "pdu_max" },
-		{ 6, "    expiry: 5 days", 6, "expiry" },
-		{ 6, "    ranges: maybe", 6, "ranges" },
-		{ 6, "    dport: 2754", 6, "port" },
-		{ 6, "    bearer: radio", 6, "bearer" },
-		{ 6, "    bearer: emulated", 6, "hub" },
-		{ 8, "    groups: [{name: g, address: 10.0.0.1, members: [a]}]",
-		    8, "multicast" },
-		{ 8, "    groups: [{name: g, address: 239.0.0.1}]", 8,
-		    "members" },
-		{ 10, "  - {domain: a.example, via: mule}", 10, "node" },
-		{ 10, "  - {domain: a.example, via: mule, node: z}", 10, "z" },
-		{ 10, "  - {domain: a.example, via: smtp}", 10, "host" },
-		{ 10, "  - {domain: a.example, via: smtp, host: nowhere}", 10,
-		    "host" },
-		{ 10, "  - {domain: a.example, via: pigeon}", 10, "via" },
-		{ 10, "  - {domain: a_.*, via: mx}", 10, "domain" },
-		{ 11, "  - {domain: a.example, via: mx}", 11, "a.example" },
-		{ 11, "  - {domain: b.example, via: mule, node: a, link: x}",
-		    11, "x" },
-		{ 11, "  - {domain: b.example, via: [mx}", 11, "" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		char text[2000], err[300] = "", want[20];
-		struct cfg *cfg = NULL;
-		const char *p = good;
-		size_t n = 0;
-
-		for (int line = 1; *p != '\0'; line++) {
-			size_t len = strcspn(p, "\n") + 1;
-
-			n += (size_t)(line == bad[i].line
-					  ? snprintf(text + n, sizeof(text) - n,
-						"%s\n", bad[i].text)
-					  : snprintf(text + n, sizeof(text) - n,
-						"%.*s", (int)len, p));
-			p += len;
-		}
-		assert_int_equal(load(text, n, &cfg, err), CFG_EINVALID);
-		assert_null(cfg);
-		snprintf(want, sizeof(want), "f:%d: ", bad[i].at);
-		if (strncmp(err, want, strlen(want)) != 0 ||
-		    strstr(err, bad[i].word) == NULL)
-			fail_msg("%s: %s", bad[i].text, err);
-	}
-}
-
-static void
-test_every_truncation_is_refused_or_whole(void **state)
-{
-	size_t live = unit_alloc_live(), accepted = 0;
-
-	(void)state;
-	for (size_t cut = 0; cut < strlen(good); cut++) {
-		struct cfg *cfg = NULL;
-		char err[300];
-
-		if (load(good, cut, &cfg, err) == CFG_OK) {
-			accepted++;
-			cfg_free(&cfg);
-		} else {
-			assert_null(cfg);
-			assert_true(strncmp(err, "f:", 2) == 0);
-		}
-		assert_int_equal(unit_alloc_live(), live);
-	}
-	assert_in_range(accepted, 1, 60);
-}
-
-static void
-test_every_allocation_may_fail(void **state)
-{
-	size_t live = unit_alloc_live();
-	struct cfg *cfg = NULL;
-	char err[300];
-	int rc = CFG_ENOMEM;
-
-	(void)state;
-	for (size_t k = 1; rc != CFG_OK; k++) {
-		unit_alloc_fail_at(k);
-		rc = cfg_load(good, strlen(good), "f", &cfg, err, sizeof(err));
-		unit_alloc_fail_at(0);
-		if (rc == CFG_OK)
-			break;
-		assert_int_equal(rc, CFG_ENOMEM);
-		assert_null(cfg);
-		assert_int_equal(unit_alloc_live(), live);
-	}
-	cfg_free(&cfg);
+	free(man);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults_and_presets_are_filled_in),
-		cmocka_unit_test(test_sample_loads),
-		cmocka_unit_test(test_each_mistake_is_named_with_its_line),
-		cmocka_unit_test(test_every_truncation_is_refused_or_whole),
-		cmocka_unit_test(test_every_allocation_may_fail),
+		cmocka_unit_test(
+		    test_each_golden_prints_every_default_and_loads_again),
+		cmocka_unit_test(
+		    test_each_bad_file_is_refused_with_its_line_and_reason),
+		cmocka_unit_test(test_the_samples_are_good),
+		cmocka_unit_test(
+		    test_every_truncation_is_taken_or_refused_in_one_line),
+		cmocka_unit_test(test_values_arrive_converted_in_their_fields),
+		cmocka_unit_test(test_our_own_node_is_left_out_of_member_ids),
+		cmocka_unit_test(test_an_error_is_cut_to_its_buffer),
+		cmocka_unit_test(test_an_error_is_one_printable_line),
+		cmocka_unit_test(test_lines_count_whatever_ends_them),
+		cmocka_unit_test(test_no_allocation_that_fails_leaves_a_trace),
+		cmocka_unit_test(
+		    test_no_allocation_that_fails_hides_behind_an_error),
+		cmocka_unit_test(test_free_takes_nothing_and_clears),
+		cmocka_unit_test(test_print_is_cut_like_snprintf),
+		cmocka_unit_test(test_the_most_specific_route_wins),
+		cmocka_unit_test(
+		    test_without_a_star_some_domains_have_no_route),
+		cmocka_unit_test(test_a_node_is_found_by_its_id),
+		cmocka_unit_test(test_the_manual_page_has_every_key_and_preset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@
 static const char config[] =
     "node: {hostname: shore.example.mil, id: 10.142.0.1}\n"
     "smtp: {retry_first: 60s, retry_factor: 2, retry_max: 1h,"
-    " retry_jitter: 10, lifetime: 4d}\n"
+    " retry_jitter: 10%, lifetime: 4d}\n"
     "nodes:\n"
     "  - {name: ship1, id: 10.142.0.2}\n"
     "  - {name: ship2, id: 10.142.0.3}\n"
