@@ -9,7 +9,9 @@ import smtplib
 
 from muleteer import Fleet, wait_for
 
-TRACE = ["strace", "-D", "-f", "-qq", "-y", "-xx", "-s", "64", "-e",
+# The leak checker of a sanitizer build cannot work under a tracer.
+TRACE = ["strace", "-D", "-f", "-qq", "-y", "-xx", "-s", "64", "-E",
+         "ASAN_OPTIONS=detect_leaks=0", "-e",
          "trace=fsync,fdatasync,read,write,writev,recvfrom,sendto,sendmsg",
          "-o"]
 
