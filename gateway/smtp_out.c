@@ -222,6 +222,16 @@ on_done(struct smtp_out *c, const struct smtp_client_event *ev)
 	    text, !ev->local);
 }
 
+/* A server without 8BITMIME gets what was only labelled as 8-bit. */
+static bool
+is_seven_bit(const char *body, uint64_t size)
+{
+	for (uint64_t i = 0; i < size; i++)
+		if ((unsigned char)body[i] > 127)
+			return false;
+	return true;
+}
+
 static bool
 set_message(struct smtp_out *c)
 {
@@ -242,6 +252,8 @@ set_message(struct smtp_out *c)
 	c->message.rcpt_lines = c->rcpt_lines;
 	c->message.nrcpts = d->nrcpts;
 	c->message.size = c->size;
+	c->message.seven_bit =
+	    c->body != NULL && is_seven_bit(c->body, c->size);
 	return true;
 }
 
