@@ -81,8 +81,8 @@ OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 HARDEN_LD += -fsanitize=address,undefined
 else ifdef COV
-OPT := -O0 -g --coverage
-HARDEN_LD += --coverage
+OPT := -O0 -g --coverage -fprofile-update=atomic
+HARDEN_LD += --coverage -fprofile-update=atomic
 else
 # _FORTIFY_SOURCE hides from the sanitizers what they look for.
 HARDEN += -D_FORTIFY_SOURCE=2
@@ -120,7 +120,7 @@ help:
 	@echo 'make check        all tests           (SAN=1: under sanitizers)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
-	@echo 'make cover        line coverage of the unit tests'
+	@echo 'make cover        line coverage of all tests'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
 	@echo 'Variables: CC=clang SAN=1 WERROR=1 V=1 WRAP="valgrind -q"'
@@ -359,7 +359,8 @@ lint:
 
 .PHONY: cover
 cover:
-	$(Q)$(MAKE) --no-print-directory COV=1 unit
+	$(Q)find build-cov -name '*.gcda' -delete 2>/dev/null || :
+	$(Q)$(MAKE) --no-print-directory COV=1 unit whole
 	$(Q)gcovr -r . --object-directory build-cov -e '.*/(test|fuzz)/' -e tests/
 
 .PHONY: clean
