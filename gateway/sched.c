@@ -181,6 +181,18 @@ hop_blocked(const struct sched_hop *h)
 	return clock_now().mono.us < h->blocked_until_us;
 }
 
+static void
+hop_bounce(struct sched_hop *h)
+{
+	struct delivery *d;
+
+	while ((d = sched_take(h)) != NULL) {
+		delivery_set_rest(d, OUTCOME_FAILED, "5.4.6",
+		    "Mail loop: too many Received fields", false);
+		sched_done(h, d, "");
+	}
+}
+
 /*
  * Work for the connections that are idle, and a new connection for every
  * delivery that still waits, up to the limit.
@@ -190,6 +202,10 @@ hop_connect(struct sched_hop *h)
 {
 	struct sched *s = h->sched;
 
+	if (strcmp(h->name, ROUTE_HOP_LOOP) == 0) {
+		hop_bounce(h);
+		return;
+	}
 	for (size_t i = 0; i < h->connections; i++)
 		smtp_out_work(h->connection[i]);
 	while (!s->gw->draining && !hop_blocked(h) &&

@@ -1,5 +1,6 @@
 """A node between two radio networks: mail in by one, out by the other."""
-from muleteer import Channel, Gateway, Sink, crlf, strip_trace, wait_for
+from muleteer import (Channel, Fleet, Gateway, Sink, crlf, strip_trace,
+                      wait_for)
 
 TEXT = crlf(b"From: ops@shore.example.mil\nSubject: relayed\n\nText.\n")
 NODES = {"shore": "10.142.0.1", "relay": "10.142.0.2",
@@ -128,3 +129,22 @@ def test_mail_never_goes_back_into_the_network_it_came_from(tmp_path):
         assert "recipients=1 " in relay.events("mule.received")[0]
         assert not relay.events("notify.failed")
         assert net.sinks["boat"].count() == 1
+
+
+def test_mail_that_goes_round_in_circles_goes_back_to_its_sender():
+    fleet = Fleet(1)
+    ship = fleet["ship1"]
+    with open(ship.config, encoding="utf-8") as f:
+        text = f.read()
+    with open(ship.config, "w", encoding="utf-8") as f:
+        f.write(text.replace("smtp:\n", "smtp:\n  max_hops: 5\n"))
+    with fleet:
+        trace = b"Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\n"
+        fleet["shore"].submit("ops@shore.example.mil",
+                              ["a@ship1.example.mil"], trace * 6 + TEXT)
+        (_, rcpts, report, _), = fleet.sinks["shore"].wait(1, 30)
+        assert rcpts == ["ops@shore.example.mil"]
+        assert b"Status: 5.4.6" in report
+        wait_for(lambda: ship.status()["queue"]["messages"] == 0, 30,
+                 "nothing left")
+        assert fleet.sinks["ship1"].count() == 0
