@@ -17,9 +17,9 @@
 
 #include "gateway/intake.h"
 #include "gateway/log.h"
+#include "gateway/stream.h"
 #include "smtp/server.h"
 
-#define READ_MAX 32768
 #define BACKLOG 128
 /* Limits of a session: far beyond what an honest client does. */
 #define COMMANDS_MAX 1000000
@@ -37,15 +37,11 @@ struct conn {
 	struct smtp_in *in;
 	const struct cfg_listen *listen;
 	struct smtp_server *server;
-	uv_tcp_t tcp;
+	struct stream *stream;
 	uv_timer_t timer;
-	uv_write_t write;
 	unsigned handles;
-	bool reading, writing, ended, closing;
+	bool ended, closing;
 	struct intake intake; /* the transaction */
-	size_t in_pos, in_len;
-	char in_buf[READ_MAX];
-	char out_buf[8192];
 };
 
 struct smtp_in {
@@ -94,9 +90,18 @@ maybe_free(struct conn *c)
 }
 
 static void
-on_closed(uv_handle_t *h)
+on_timer_closed(uv_handle_t *h)
 {
 	struct conn *c = h->data;
+
+	c->handles--;
+	maybe_free(c);
+}
+
+static void
+on_stream_closed(void *ctx)
+{
+	struct conn *c = ctx;
 
 	c->handles--;
 	maybe_free(c);
@@ -108,8 +113,8 @@ conn_close(struct conn *c)
 	if (c->closing)
 		return;
 	c->closing = c->intake.gone = true;
-	uv_close((uv_handle_t *)&c->tcp, on_closed);
-	uv_close((uv_handle_t *)&c->timer, on_closed);
+	stream_close(&c->stream, on_stream_closed, c);
+	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }
 
 /* --- the session --- */
@@ -128,51 +133,6 @@ act(struct conn *c, const struct smtp_server_event *ev)
 	case SMTP_SERVER_ABORT: intake_reset(&c->intake); break;
 	case SMTP_SERVER_CLOSE: c->ended = true; break;
 	}
-}
-
-static void
-on_written(uv_write_t *w, int status)
-{
-	struct conn *c = w->data;
-
-	c->writing = false;
-	if (c->closing)
-		return;
-	if (status < 0)
-		conn_close(c);
-	else
-		pump(c);
-}
-
-static void
-flush(struct conn *c)
-{
-	size_t len;
-	const char *p = smtp_server_output(c->server, &len);
-	uv_buf_t buf;
-
-	if (c->writing || len == 0)
-		return;
-	if (len > sizeof(c->out_buf))
-		len = sizeof(c->out_buf);
-	memcpy(c->out_buf, p, len);
-	smtp_server_output_sent(c->server, len);
-	buf = uv_buf_init(c->out_buf, (unsigned)len);
-	c->write.data = c;
-	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) !=
-	    0)
-		conn_close(c);
-	else
-		c->writing = true;
-}
-
-static void
-on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
-{
-	struct conn *c = h->data;
-
-	(void)suggested;
-	*buf = uv_buf_init(c->in_buf, sizeof(c->in_buf));
 }
 
 static void
@@ -197,62 +157,73 @@ arm(struct conn *c)
 	    &c->timer, on_timer, c->in->gw->cfg->smtp.timeout_us / 1000, 0);
 }
 
-static void
-on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+/* Whether anything could be written, and made room for further answers. */
+static bool
+write_output(struct conn *c)
 {
-	struct conn *c = stream->data;
+	bool wrote = false;
+	size_t len, n;
 
-	(void)buf;
-	if (c->closing)
-		return;
-	if (n < 0) {
-		smtp_server_eof(c->server);
-		conn_close(c);
-		return;
-	}
-	c->in_pos = 0;
-	c->in_len = (size_t)n;
-	arm(c);
-	pump(c);
+	do {
+		const char *p = smtp_server_output(c->server, &len);
+
+		n = stream_put(c->stream, p, len);
+		smtp_server_output_sent(c->server, n);
+		wrote = wrote || n > 0;
+	} while (n > 0);
+	return wrote;
 }
 
-/* Read exactly while there is nothing left over. */
 static void
-set_reading(struct conn *c)
+read_input(struct conn *c)
 {
-	bool want = c->in_pos == c->in_len && !c->ended && !c->closing &&
-		    smtp_server_wants_input(c->server);
+	struct smtp_server_event ev;
 
-	if (want == c->reading)
-		return;
-	c->reading = want;
-	if (want)
-		(void)uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
-	else
-		(void)uv_read_stop((uv_stream_t *)&c->tcp);
+	for (;;) {
+		const char *p;
+		size_t len;
+
+		while (smtp_server_next_event(c->server, &ev))
+			act(c, &ev);
+		if (c->ended || !smtp_server_wants_input(c->server))
+			return;
+		p = stream_input(c->stream, &len);
+		if (len == 0)
+			return;
+		stream_take(c->stream, smtp_server_input(c->server, p, len));
+	}
 }
 
 static void
 pump(struct conn *c)
 {
-	struct smtp_server_event ev;
-	size_t len;
+	size_t left;
 
-	for (;;) {
-		while (smtp_server_next_event(c->server, &ev))
-			act(c, &ev);
-		if (c->ended || c->in_pos == c->in_len ||
-		    !smtp_server_wants_input(c->server))
-			break;
-		c->in_pos += smtp_server_input(
-		    c->server, c->in_buf + c->in_pos, c->in_len - c->in_pos);
-	}
-	flush(c);
-	(void)smtp_server_output(c->server, &len);
-	if (c->ended && len == 0 && !c->writing)
+	do
+		read_input(c);
+	while (write_output(c));
+	(void)smtp_server_output(c->server, &left);
+	if (stream_ended(c->stream) != NULL) {
+		smtp_server_eof(c->server);
 		conn_close(c);
-	if (!c->closing)
-		set_reading(c);
+		return;
+	}
+	if (c->ended && left == 0 && stream_flushed(c->stream)) {
+		conn_close(c);
+		return;
+	}
+	stream_want(c->stream, !c->ended && smtp_server_wants_input(c->server));
+}
+
+static void
+on_ready(void *ctx)
+{
+	struct conn *c = ctx;
+
+	if (c->closing)
+		return;
+	arm(c);
+	pump(c);
 }
 
 /* --- connections --- */
@@ -301,7 +272,8 @@ set_peer(struct conn *c)
 	int len = sizeof(ss);
 
 	memset(&ss, 0, sizeof(ss));
-	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&ss, &len) != 0)
+	if (uv_tcp_getpeername(
+		stream_tcp(c->stream), (struct sockaddr *)&ss, &len) != 0)
 		return;
 	if (ss.ss_family == AF_INET6)
 		uv_ip6_name((struct sockaddr_in6 *)&ss, c->intake.peer,
@@ -358,11 +330,15 @@ conn_new(struct smtp_in *s, const struct cfg_listen *listen)
 		free(c);
 		return NULL;
 	}
+	if (stream_new(s->gw->loop, on_ready, c, &c->stream) != 0) {
+		smtp_server_free(&c->server);
+		free(c);
+		return NULL;
+	}
 	c->in = s;
 	c->listen = listen;
-	uv_tcp_init(s->gw->loop, &c->tcp);
 	uv_timer_init(s->gw->loop, &c->timer);
-	c->tcp.data = c->timer.data = c;
+	c->timer.data = c;
 	c->handles = 2;
 	c->intake.gw = s->gw;
 	c->intake.server = c->server;
@@ -390,11 +366,11 @@ on_connection(uv_stream_t *stream, int status)
 	c = conn_new(l->in, l->cfg);
 	if (c == NULL)
 		return;
-	if (uv_accept(stream, (uv_stream_t *)&c->tcp) != 0) {
+	if (uv_accept(stream, (uv_stream_t *)stream_tcp(c->stream)) != 0 ||
+	    stream_start(c->stream) != 0) {
 		conn_close(c);
 		return;
 	}
-	(void)uv_tcp_nodelay(&c->tcp, 1);
 	set_peer(c);
 	turn_away_if_full(c);
 	arm(c);

@@ -19,10 +19,9 @@
 #include "gateway/clock.h"
 #include "gateway/flow.h"
 #include "gateway/log.h"
+#include "gateway/stream.h"
 #include "smtp/client.h"
 
-#define READ_MAX 16384
-#define WRITE_MAX 65536
 /* RFC 5321 has no word on connecting; a minute is plenty. */
 #define CONNECT_MS 60000
 /* An idle connection is kept for the next message that long. */
@@ -35,14 +34,13 @@ struct smtp_out {
 	struct smtp_client_config cfg;
 	struct smtp_client *client;
 
-	uv_tcp_t tcp;
+	struct stream *stream;
 	uv_timer_t timer;
 	uv_getaddrinfo_t resolve;
 	uv_connect_t connect;
-	uv_write_t write;
 	unsigned handles; /* open */
 	unsigned pending; /* requests whose callback is to come */
-	bool resolving, connected, writing, closing, idle, draining;
+	bool resolving, connected, closing, idle, draining;
 	bool was_ready; /* the server has said hello */
 	bool ended;     /* CLOSED was seen */
 
@@ -57,8 +55,6 @@ struct smtp_out {
 	uv_fs_t fs;
 	bool reading_file;
 
-	char in[READ_MAX];
-	char out[WRITE_MAX];
 	char content[SMTP_CLIENT_CONTENT_MAX];
 };
 
@@ -95,9 +91,18 @@ maybe_free(struct smtp_out *c)
 }
 
 static void
-on_closed(uv_handle_t *h)
+on_timer_closed(uv_handle_t *h)
 {
 	struct smtp_out *c = h->data;
+
+	c->handles--;
+	maybe_free(c);
+}
+
+static void
+on_stream_closed(void *ctx)
+{
+	struct smtp_out *c = ctx;
 
 	c->handles--;
 	maybe_free(c);
@@ -124,8 +129,8 @@ close_all(struct smtp_out *c)
 		return;
 	c->closing = true;
 	finish_delivery(c, OUTCOME_DEFERRED, "4.4.2", "Connection lost", false);
-	uv_close((uv_handle_t *)&c->tcp, on_closed);
-	uv_close((uv_handle_t *)&c->timer, on_closed);
+	stream_close(&c->stream, on_stream_closed, c);
+	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 	if (c->resolving)
 		(void)uv_cancel((uv_req_t *)&c->resolve);
 }
@@ -395,97 +400,72 @@ act(struct smtp_out *c, const struct smtp_client_event *ev)
 	}
 }
 
-static void
-on_written(uv_write_t *w, int status)
+static bool
+write_output(struct smtp_out *c)
 {
-	struct smtp_out *c = w->data;
+	bool wrote = false;
+	size_t len, n;
 
-	c->pending--;
-	c->writing = false;
-	if (c->closing) {
-		maybe_free(c);
-		return;
-	}
-	if (status < 0)
-		smtp_client_eof(c->client);
-	pump(c);
+	do {
+		const char *p = smtp_client_output(c->client, &len);
+
+		n = stream_put(c->stream, p, len);
+		smtp_client_output_sent(c->client, n);
+		wrote = wrote || n > 0;
+	} while (n > 0);
+	return wrote;
 }
 
 static void
-flush(struct smtp_out *c)
+read_input(struct smtp_out *c)
 {
-	size_t len;
-	const char *p = smtp_client_output(c->client, &len);
-	uv_buf_t buf;
+	struct smtp_client_event ev;
 
-	if (c->writing || len == 0)
-		return;
-	if (len > sizeof(c->out))
-		len = sizeof(c->out);
-	memcpy(c->out, p, len);
-	smtp_client_output_sent(c->client, len);
-	buf = uv_buf_init(c->out, (unsigned)len);
-	c->write.data = c;
-	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) !=
-	    0) {
-		smtp_client_eof(c->client);
-		return;
+	for (;;) {
+		const char *p;
+		size_t len, n;
+
+		while (!c->closing && smtp_client_next_event(c->client, &ev))
+			act(c, &ev);
+		if (c->closing || c->ended)
+			return;
+		p = stream_input(c->stream, &len);
+		n = smtp_client_input(c->client, p, len);
+		stream_take(c->stream, n);
+		if (n == 0)
+			return;
 	}
-	c->writing = true;
-	c->pending++;
 }
 
 static void
 pump(struct smtp_out *c)
 {
-	struct smtp_client_event ev;
-
 	do {
-		while (!c->closing && smtp_client_next_event(c->client, &ev))
-			act(c, &ev);
+		read_input(c);
 		if (c->closing)
 			return;
-		flush(c);
-	} while (smtp_client_has_event(c->client));
-	if (c->ended)
-		close_all(c);
-	else
-		arm(c);
-}
-
-static void
-on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
-{
-	struct smtp_out *c = h->data;
-
-	(void)suggested;
-	*buf = uv_buf_init(c->in, sizeof(c->in));
-}
-
-static void
-on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-	struct smtp_out *c = stream->data;
-	size_t used = 0;
-
-	(void)buf;
+	} while (write_output(c) || smtp_client_has_event(c->client));
+	if (stream_ended(c->stream) != NULL && !c->ended) {
+		smtp_client_eof(c->client);
+		read_input(c);
+	}
 	if (c->closing)
 		return;
-	if (n < 0) {
-		smtp_client_eof(c->client);
-		pump(c);
+	if (c->ended) {
+		close_all(c);
 		return;
 	}
-	/* The session takes no more while events wait; pump() fetches them. */
-	while (!c->closing && !c->ended && used < (size_t)n) {
-		size_t took = smtp_client_input(
-		    c->client, c->in + used, (size_t)n - used);
+	arm(c);
+	stream_want(c->stream, true);
+}
 
-		used += took;
+static void
+on_ready(void *ctx)
+{
+	struct smtp_out *c = ctx;
+
+	if (!c->closing && c->connected)
 		pump(c);
-		if (took == 0 && !smtp_client_wants_input(c->client))
-			break;
-	}
 }
 
 /* --- connecting ------------------------------------------------------------------------------------- */
@@ -501,15 +481,13 @@ on_connect(uv_connect_t *req, int status)
 		return;
 	}
 	if (status == 0)
-		status =
-		    uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+		status = stream_start(c->stream);
 	if (status != 0) {
 		fail(c, uv_strerror(status));
 		return;
 	}
 	c->connected = true;
-	(void)uv_tcp_nodelay(&c->tcp, 1);
-	arm(c);
+	pump(c);
 }
 
 static void
@@ -526,8 +504,8 @@ on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 	}
 	if (status == 0) {
 		c->connect.data = c;
-		status = uv_tcp_connect(
-		    &c->connect, &c->tcp, res->ai_addr, on_connect);
+		status = uv_tcp_connect(&c->connect, stream_tcp(c->stream),
+		    res->ai_addr, on_connect);
 		if (status == 0)
 			c->pending++;
 	}
@@ -604,9 +582,13 @@ smtp_out_open(struct gateway *gw, struct sched_hop *h, const char *hop,
 		free(c);
 		return -ENOMEM;
 	}
-	uv_tcp_init(gw->loop, &c->tcp);
+	if (stream_new(gw->loop, on_ready, c, &c->stream) != 0) {
+		smtp_client_free(&c->client);
+		free(c);
+		return -ENOMEM;
+	}
 	uv_timer_init(gw->loop, &c->timer);
-	c->tcp.data = c->timer.data = c;
+	c->timer.data = c;
 	c->handles = 2;
 	gw->stats.sessions_out++;
 	if (begin(c, hop) != 0)
