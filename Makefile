@@ -34,7 +34,7 @@ PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pm
 	pmul/pace.c pmul/ring.c pmul/store.c pmul/tx.c pmul/tx_ack.c pmul/rx.c \
 	pmul/rx_life.c pmul/ack.c pmul/config.c pmul/engine.c
 SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
-	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/client.c \
+	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/server_auth.c smtp/client.c \
 	smtp/client_env.c smtp/client_mail.c
 MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
 CFG_SRC := config/schema.c config/tree.c config/load.c config/scalar.c \

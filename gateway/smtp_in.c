@@ -132,6 +132,8 @@ act(struct conn *c, const struct smtp_server_event *ev)
 	case SMTP_SERVER_MESSAGE: intake_message(&c->intake); break;
 	case SMTP_SERVER_ABORT: intake_reset(&c->intake); break;
 	case SMTP_SERVER_CLOSE: c->ended = true; break;
+	case SMTP_SERVER_STARTTLS:
+	case SMTP_SERVER_AUTH: break; /* not offered */
 	}
 }
 

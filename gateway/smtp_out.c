@@ -397,6 +397,7 @@ act(struct smtp_out *c, const struct smtp_client_event *ev)
 	case SMTP_CLIENT_CONTENT: on_content(c); break;
 	case SMTP_CLIENT_DONE: on_done(c, ev); break;
 	case SMTP_CLIENT_CLOSED: on_session_closed(c, ev); break;
+	case SMTP_CLIENT_STARTTLS: break; /* not asked for */
 	}
 }
 
