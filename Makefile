@@ -44,7 +44,7 @@ GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/clock.c \
 	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
 	gateway/mule_in.c gateway/mule_link.c gateway/mule_out.c gateway/mule_pack.c \
 	gateway/notify.c gateway/route.c gateway/sched.c gateway/smtp_in.c \
-	gateway/smtp_out.c gateway/status.c gateway/stream.c gateway/tls.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
+	gateway/smtp_out.c gateway/status.c gateway/stream.c gateway/tls.c gateway/dns.c gateway/dial.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
 	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
 	gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
 	gateway/queue_spool.c gateway/queue_thread.c gateway/queue_txn.c \

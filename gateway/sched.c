@@ -181,14 +181,13 @@ hop_blocked(const struct sched_hop *h)
 	return clock_now().mono.us < h->blocked_until_us;
 }
 
-static void
-hop_bounce(struct sched_hop *h)
+void
+sched_hop_refuse(struct sched_hop *h, const char *status, const char *why)
 {
 	struct delivery *d;
 
 	while ((d = sched_take(h)) != NULL) {
-		delivery_set_rest(d, OUTCOME_FAILED, "5.4.6",
-		    "Mail loop: too many Received fields", false);
+		delivery_set_rest(d, OUTCOME_FAILED, status, why, false);
 		sched_done(h, d, "");
 	}
 }
@@ -203,7 +202,8 @@ hop_connect(struct sched_hop *h)
 	struct sched *s = h->sched;
 
 	if (strcmp(h->name, ROUTE_HOP_LOOP) == 0) {
-		hop_bounce(h);
+		sched_hop_refuse(
+		    h, "5.4.6", "Mail loop: too many Received fields");
 		return;
 	}
 	for (size_t i = 0; i < h->connections; i++)
