@@ -29,24 +29,26 @@ struct listener {
 	uv_tcp_t tcp;
 	struct smtp_in *in;
 	const struct cfg_listen *cfg;
+	struct smtp_server_config server; /* of its sessions */
+	struct tls_context *tls;          /* NULL: none */
 	bool open;
 };
 
 struct conn {
 	TAILQ_ENTRY(conn) entry;
 	struct smtp_in *in;
-	const struct cfg_listen *listen;
+	const struct listener *listener;
 	struct smtp_server *server;
 	struct stream *stream;
 	uv_timer_t timer;
 	unsigned handles;
 	bool ended, closing;
-	struct intake intake; /* the transaction */
+	bool starttls, shaking; /* TLS is due; its handshake is under way */
+	struct intake intake;   /* the transaction */
 };
 
 struct smtp_in {
 	struct gateway *gw;
-	struct smtp_server_config server;
 	struct listener *listeners;
 	size_t nlisteners;
 	TAILQ_HEAD(conn_list, conn) conns;
@@ -68,6 +70,8 @@ part_closed(struct smtp_in *s)
 
 	if (--s->open > 0 || closed == NULL)
 		return;
+	for (size_t i = 0; i < s->nlisteners; i++)
+		tls_context_free(&s->listeners[i].tls);
 	free(s->listeners);
 	free(s);
 	closed(ctx);
@@ -132,7 +136,7 @@ act(struct conn *c, const struct smtp_server_event *ev)
 	case SMTP_SERVER_MESSAGE: intake_message(&c->intake); break;
 	case SMTP_SERVER_ABORT: intake_reset(&c->intake); break;
 	case SMTP_SERVER_CLOSE: c->ended = true; break;
-	case SMTP_SERVER_STARTTLS:
+	case SMTP_SERVER_STARTTLS: c->starttls = true; break;
 	case SMTP_SERVER_AUTH: break; /* not offered */
 	}
 }
@@ -196,15 +200,55 @@ read_input(struct conn *c)
 	}
 }
 
+/* When the "220" has gone, and before another octet is read. */
+static void
+start_tls(struct conn *c)
+{
+	c->starttls = false;
+	c->shaking = true;
+	if (stream_start_tls(c->stream, c->listener->tls, NULL) != 0)
+		conn_close(c);
+}
+
+/* False while there is nothing but the handshake. */
+static bool
+check_handshake(struct conn *c)
+{
+	const struct tls *t;
+
+	if (!c->shaking)
+		return true;
+	if (stream_ended(c->stream) != NULL) {
+		log_event(GW_LOG_WARN, "smtp.tls", "peer=%s why=\"%s\"",
+		    c->intake.peer, stream_ended(c->stream));
+		conn_close(c);
+		return false;
+	}
+	if (stream_tls(c->stream) != STREAM_TLS)
+		return false;
+	c->shaking = false;
+	t = stream_tls_session(c->stream);
+	log_event(GW_LOG_DEBUG, "smtp.tls", "peer=%s version=%s cipher=%s",
+	    c->intake.peer, tls_version(t), tls_cipher(t));
+	smtp_server_secured(c->server);
+	return true;
+}
+
 static void
 pump(struct conn *c)
 {
 	size_t left;
 
+	if (!check_handshake(c))
+		return;
 	do
 		read_input(c);
 	while (write_output(c));
 	(void)smtp_server_output(c->server, &left);
+	if (c->starttls && left == 0 && stream_flushed(c->stream))
+		start_tls(c);
+	if (c->closing)
+		return;
 	if (stream_ended(c->stream) != NULL) {
 		smtp_server_eof(c->server);
 		conn_close(c);
@@ -283,7 +327,7 @@ set_peer(struct conn *c)
 	else
 		uv_ip4_name((struct sockaddr_in *)&ss, c->intake.peer,
 		    sizeof(c->intake.peer));
-	c->intake.may_relay = may_relay(c->listen, &ss);
+	c->intake.may_relay = may_relay(c->listener->cfg, &ss);
 }
 
 static size_t
@@ -324,11 +368,11 @@ on_committed(void *ctx)
 }
 
 static struct conn *
-conn_new(struct smtp_in *s, const struct cfg_listen *listen)
+conn_new(struct smtp_in *s, const struct listener *l)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (c == NULL || smtp_server_new(&s->server, &c->server) != SMTP_OK) {
+	if (c == NULL || smtp_server_new(&l->server, &c->server) != SMTP_OK) {
 		free(c);
 		return NULL;
 	}
@@ -338,7 +382,7 @@ conn_new(struct smtp_in *s, const struct cfg_listen *listen)
 		return NULL;
 	}
 	c->in = s;
-	c->listen = listen;
+	c->listener = l;
 	uv_timer_init(s->gw->loop, &c->timer);
 	c->timer.data = c;
 	c->handles = 2;
@@ -365,7 +409,7 @@ on_connection(uv_stream_t *stream, int status)
 		    uv_strerror(status));
 		return;
 	}
-	c = conn_new(l->in, l->cfg);
+	c = conn_new(l->in, l);
 	if (c == NULL)
 		return;
 	if (uv_accept(stream, (uv_stream_t *)stream_tcp(c->stream)) != 0 ||
@@ -389,6 +433,45 @@ on_listener_closed(uv_handle_t *h)
 	part_closed(l->in);
 }
 
+static void
+set_server_config(struct listener *l, const struct cfg *cfg)
+{
+	l->server = (struct smtp_server_config){
+		.hostname = cfg->node.hostname,
+		.extensions = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE |
+			      SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME |
+			      SMTP_EXT_CHUNKING | SMTP_EXT_DSN |
+			      SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
+			      SMTP_EXT_ENHANCEDSTATUSCODES,
+		.size_max = cfg->smtp.max_message_size,
+		.priority_policy = "STANAG4406",
+		.rcpts_max = (unsigned)cfg->smtp.max_recipients,
+		.commands_max = COMMANDS_MAX,
+		.errors_max = ERRORS_MAX,
+	};
+	if (l->tls != NULL)
+		l->server.extensions |= SMTP_EXT_STARTTLS;
+}
+
+/* What sessions of this listener are like. */
+static int
+prepare(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg,
+    char *errbuf, size_t errcap)
+{
+	const struct tls_server_config tls = {
+		.certificate = cfg->tls.certificate,
+		.key = cfg->tls.key,
+	};
+	int rc = 0;
+
+	l->in = s;
+	l->cfg = cfg;
+	if (cfg->tls.certificate != NULL)
+		rc = tls_context_server(&tls, errbuf, errcap, &l->tls);
+	set_server_config(l, s->gw->cfg);
+	return rc == 0 ? 0 : -EINVAL;
+}
+
 static int
 listen_on(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg)
 {
@@ -396,8 +479,6 @@ listen_on(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg)
 	struct sockaddr_in sin;
 	int rc, len = sizeof(sin);
 
-	l->in = s;
-	l->cfg = cfg;
 	memset(&ss, 0, sizeof(ss));
 	if (uv_ip4_addr(cfg->address.host, (int)cfg->address.port,
 		(struct sockaddr_in *)&ss) != 0 &&
@@ -425,26 +506,6 @@ listen_on(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg)
 	return 0;
 }
 
-static void
-set_server_config(struct smtp_in *s)
-{
-	const struct cfg *cfg = s->gw->cfg;
-
-	s->server = (struct smtp_server_config){
-		.hostname = cfg->node.hostname,
-		.extensions = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE |
-			      SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME |
-			      SMTP_EXT_CHUNKING | SMTP_EXT_DSN |
-			      SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
-			      SMTP_EXT_ENHANCEDSTATUSCODES,
-		.size_max = cfg->smtp.max_message_size,
-		.priority_policy = "STANAG4406",
-		.rcpts_max = (unsigned)cfg->smtp.max_recipients,
-		.commands_max = COMMANDS_MAX,
-		.errors_max = ERRORS_MAX,
-	};
-}
-
 int
 smtp_in_open(
     struct gateway *gw, char *errbuf, size_t errcap, struct smtp_in **ret_s)
@@ -463,11 +524,14 @@ smtp_in_open(
 	/* One more than there are, until smtp_in_close(). */
 	s->open = 1;
 	TAILQ_INIT(&s->conns);
-	set_server_config(s);
 	*ret_s = s;
 	for (size_t i = 0; rc == 0 && i < cfg->nlisten; i++) {
-		rc = listen_on(s, &s->listeners[i], &cfg->listen[i]);
 		s->nlisteners++;
+		rc = prepare(
+		    s, &s->listeners[i], &cfg->listen[i], errbuf, errcap);
+		if (rc != 0)
+			break;
+		rc = listen_on(s, &s->listeners[i], &cfg->listen[i]);
 		if (rc != 0)
 			snprintf(errbuf, errcap, "smtp listen %s: %s",
 			    cfg->listen[i].address.text, uv_strerror(rc));

@@ -28,6 +28,8 @@ reason(void)
 	unsigned long e = ERR_get_error();
 	const char *text = e != 0 ? ERR_reason_error_string(e) : NULL;
 
+	if (e != 0 && ERR_SYSTEM_ERROR(e))
+		text = strerror(ERR_GET_REASON(e));
 	ERR_clear_error();
 	return text != NULL ? text : "unknown error";
 }
