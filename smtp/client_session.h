@@ -23,7 +23,7 @@ enum client_state {
 	CLIENT_HELO,
 	CLIENT_STARTTLS, /* its answer is awaited */
 	CLIENT_TLS,      /* until smtp_client_secured() */
-	CLIENT_READY, /* no reply is owed, nothing waits to be written */
+	CLIENT_READY,    /* no reply is owed, nothing waits to be written */
 	CLIENT_ENVELOPE,
 	CLIENT_DATA,    /* 354 is awaited */
 	CLIENT_CONTENT, /* octets of DATA go out */
