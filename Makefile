@@ -44,12 +44,12 @@ GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/clock.c \
 	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
 	gateway/mule_in.c gateway/mule_link.c gateway/mule_out.c gateway/mule_pack.c \
 	gateway/notify.c gateway/route.c gateway/sched.c gateway/smtp_in.c \
-	gateway/smtp_out.c gateway/status.c gateway/stream.c gateway/sasl.c gateway/tls.c gateway/dns.c gateway/dial.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
+	gateway/smtp_out.c gateway/status.c gateway/stream.c gateway/login.c gateway/sasl.c gateway/tls.c gateway/dns.c gateway/dial.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
 	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
 	gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
 	gateway/queue_spool.c gateway/queue_thread.c gateway/queue_txn.c \
 	gateway/queue_vfs.c gateway/queue_write.c
-MULECTL_SRC := tools/mulectl.c
+MULECTL_SRC := tools/mulectl.c tools/mulectl_password.c
 MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
 ASN1_TESTS := cdt
@@ -158,8 +158,8 @@ GATEWAY_DEPS := $(GATEWAY_A) $(LIBCFG) $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL
 
 $(B)/muled: $(B)/gateway/main.o $(GATEWAY_DEPS)
 	$(link) $(GATEWAY_LIBS)
-$(B)/mulectl: $(call obj,$(MULECTL_SRC))
-	$(link) $(call pc,jansson)
+$(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
+	$(link) $(call pc,jansson libgsasl)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
 

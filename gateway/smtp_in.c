@@ -17,6 +17,7 @@
 
 #include "gateway/intake.h"
 #include "gateway/log.h"
+#include "gateway/login.h"
 #include "gateway/stream.h"
 #include "smtp/server.h"
 
@@ -45,6 +46,7 @@ struct conn {
 	bool ended, closing;
 	bool starttls, shaking; /* TLS is due; its handshake is under way */
 	struct intake intake;   /* the transaction */
+	struct login login;
 };
 
 struct smtp_in {
@@ -82,9 +84,10 @@ maybe_free(struct conn *c)
 {
 	struct smtp_in *s = c->in;
 
-	if (c->handles > 0 || c->intake.committing)
+	if (c->handles > 0 || c->intake.committing || c->login.working)
 		return;
 	intake_release(&c->intake);
+	login_release(&c->login);
 	smtp_server_free(&c->server);
 	TAILQ_REMOVE(&s->conns, c, entry);
 	s->nconns--;
@@ -116,7 +119,7 @@ conn_close(struct conn *c)
 {
 	if (c->closing)
 		return;
-	c->closing = c->intake.gone = true;
+	c->closing = c->intake.gone = c->login.gone = true;
 	stream_close(&c->stream, on_stream_closed, c);
 	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }
@@ -137,7 +140,7 @@ act(struct conn *c, const struct smtp_server_event *ev)
 	case SMTP_SERVER_ABORT: intake_reset(&c->intake); break;
 	case SMTP_SERVER_CLOSE: c->ended = true; break;
 	case SMTP_SERVER_STARTTLS: c->starttls = true; break;
-	case SMTP_SERVER_AUTH: break; /* not offered */
+	case SMTP_SERVER_AUTH: login_step(&c->login, ev); break;
 	}
 }
 
@@ -151,7 +154,7 @@ on_timer(uv_timer_t *t)
 		conn_close(c);
 		return;
 	}
-	if (!c->intake.committing)
+	if (!c->intake.committing && !c->login.working)
 		smtp_server_timeout(c->server);
 	pump(c);
 }
@@ -355,12 +358,14 @@ turn_away_if_full(struct conn *c)
 	smtp_server_busy(c->server);
 }
 
-/* The message has its answer, or there is nobody left to hear it. */
+/* An answer was given, or there is nobody left to hear it. */
 static void
-on_committed(void *ctx)
+on_answered(void *ctx)
 {
 	struct conn *c = ctx;
 
+	if (c->login.user[0] != '\0')
+		c->intake.may_relay = true;
 	if (c->closing)
 		maybe_free(c);
 	else
@@ -388,8 +393,15 @@ conn_new(struct smtp_in *s, const struct listener *l)
 	c->handles = 2;
 	c->intake.gw = s->gw;
 	c->intake.server = c->server;
-	c->intake.committed = on_committed;
+	c->intake.committed = on_answered;
 	c->intake.ctx = c;
+	c->login = (struct login){
+		.loop = s->gw->loop,
+		.server = c->server,
+		.peer = c->intake.peer,
+		.answered = on_answered,
+		.ctx = c,
+	};
 	TAILQ_INSERT_TAIL(&s->conns, c, entry);
 	s->nconns++;
 	s->open++;
