@@ -58,7 +58,7 @@ SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext payload dsn
 CFG_TESTS := cfg values
-GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_disk queue_start sasl
+GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_disk queue_start sasl dns
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine
