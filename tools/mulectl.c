@@ -324,7 +324,8 @@ usage(FILE *to)
 	    "  queue list [--after ID] [--limit N] messages that wait\n"
 	    "  quarantine list [--after ID] [--limit N]\n"
 	    "                                      what could not be decoded\n"
-	    "  password USER                       a line for the file of users\n"
+	    "  password USER                       a line for the file of "
+	    "users\n"
 	    "  -s SOCKET  the control socket ($MULETEER_CONTROL,\n"
 	    "             " DEFAULT_SOCKET ")\n"
 	    "  --json     the answer as JSON\n",

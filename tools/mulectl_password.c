@@ -44,9 +44,8 @@ mulectl_password(const char *user)
 
 	if (!read_secret("Password", password))
 		why = "no password was given";
-	else if (isatty(STDIN_FILENO) &&
-		 (!read_secret("Once more", again) ||
-		     strcmp(password, again) != 0))
+	else if (isatty(STDIN_FILENO) && (!read_secret("Once more", again) ||
+					     strcmp(password, again) != 0))
 		why = "the two are not the same";
 	else if (sasl_make_line(user, password, line) != 0)
 		why = "the name or the password has characters that are not "
