@@ -31,7 +31,8 @@ say = $(if $(V),,@printf '%-5s %s\n' '$(1)' '$(2)';)
 
 ASN1_SRC := asn1/ber.c asn1/cdt.c
 PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pmul/table.c \
-	pmul/pace.c pmul/ring.c pmul/store.c pmul/tx.c pmul/tx_ack.c pmul/rx.c \
+	pmul/pace.c pmul/ring.c pmul/store.c pmul/tx.c pmul/tx_round.c pmul/tx_put.c \
+	pmul/tx_ack.c pmul/rx.c \
 	pmul/rx_life.c pmul/ack.c pmul/config.c pmul/engine.c
 SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
 	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/client.c \

@@ -417,15 +417,15 @@ pmul_engine_stored(
 
 int
 pmul_engine_restore_tombstone(struct pmul_engine *e, struct pmul_clock now,
-    uint32_t source, uint32_t id, struct pmul_wall expiry)
+    const struct pmul_tombstone *t)
 {
 	uint32_t until;
 
 	set_clock(e, now);
-	if (expiry.s <= 0)
+	if (t->expiry.s <= 0)
 		return PMUL_OK;
-	until = expiry.s < UINT32_MAX ? (uint32_t)expiry.s : UINT32_MAX;
-	return pmul_rx_restore(e, source, id, until);
+	until = t->expiry.s < UINT32_MAX ? (uint32_t)t->expiry.s : UINT32_MAX;
+	return pmul_rx_restore(e, t->source, t->id, until);
 }
 
 /* --- looking inside ---------------------------------------------------------- */

@@ -2,7 +2,9 @@
  * Inside the engine: what its parts share.
  *
  *	engine.c  the public calls: dispatch of PDUs, timers, the order of sending
- *	tx.c      one outgoing message: rounds, Ack-Ack, Discard
+ *	tx.c      one outgoing message: its beginning and its end
+ *	tx_round.c  ...its rounds and timers
+ *	tx_put.c  ...its PDUs
  *	tx_ack.c  what an Ack_PDU tells about outgoing messages
  *	rx.c      one incoming message: gathering, completion, tombstones
  *	store.c   the fragments of one incoming message

@@ -76,6 +76,20 @@ size_t pmul_tx_put(struct pmul_engine *e, struct pmul_tx *tx,
     struct pmul_where *where, void *buf, size_t cap);
 void pmul_tx_settle(struct pmul_engine *e, struct pmul_tx *tx);
 
+/* --- between tx.c, tx_round.c, tx_put.c and tx_ack.c ------------------- */
+
+/* The first PDU of a round is asked for. */
+void pmul_tx_begin_round(struct pmul_engine *e, struct pmul_tx *tx);
+
+/* The Data_PDU to send next in this round, or 0. */
+uint32_t pmul_tx_next_seq(const struct pmul_tx *tx);
+
+/* Nothing but an Ack-Ack or a Discard remains to be sent, if that. */
+void pmul_tx_close(struct pmul_engine *e, struct pmul_tx *tx, bool discarded);
+
+/* The last PDU has gone out, or an answer to a late Ack. */
+void pmul_tx_over(struct pmul_engine *e, struct pmul_tx *tx);
+
 /* The message is over: answer a late Ack, at a bounded rate. */
 void pmul_tx_answer(struct pmul_engine *e, struct pmul_tx *tx);
 

@@ -312,7 +312,10 @@ test_held_octets_have_half_the_room_and_a_source_half_of_that(void **state)
 static void
 test_tombstones_are_bounded_and_the_oldest_go(void **state)
 {
-	struct pmul_wall expiry = { BENCH_WALL + 3600 };
+	struct pmul_tombstone t = {
+		.source = A,
+		.expiry = { BENCH_WALL + 3600 },
+	};
 	struct pmul_gauges g;
 	struct bench b;
 
@@ -320,8 +323,8 @@ test_tombstones_are_bounded_and_the_oldest_go(void **state)
 	bench_init(&b);
 	b.cfg.tombstones_max = 3;
 	bench_start(&b);
-	for (uint32_t id = 1; id <= 5; id++)
-		OK(pmul_engine_restore_tombstone(b.e, b.now, A, id, expiry));
+	for (t.id = 1; t.id <= 5; t.id++)
+		OK(pmul_engine_restore_tombstone(b.e, b.now, &t));
 	pmul_engine_gauges(b.e, &g);
 	assert_int_equal(g.tombstones, 3);
 	/* A flood for others does not push out what we delivered. */
@@ -636,8 +639,9 @@ step(struct bench *b, unsigned n)
 	case 20: return bench_data(b, C, 5, 1, "one");
 	case 21: return bench_address(b, C, 5, 2, 1, ME);
 	case 22:
-		return pmul_engine_restore_tombstone(
-		    b->e, b->now, 9, 9, (struct pmul_wall){ BENCH_WALL + 60 });
+		return pmul_engine_restore_tombstone(b->e, b->now,
+		    &(struct pmul_tombstone){
+			.source = 9, .id = 9, .expiry = { BENCH_WALL + 60 } });
 	default: return PMUL_EINVAL;
 	}
 }

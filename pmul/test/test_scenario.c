@@ -236,6 +236,11 @@ on_event(struct sim *s, unsigned node, const struct pmul_event *ev)
 		append(text, "gave_up %u", sim_node(ev->peer));
 		break;
 	case PMUL_EV_DONE: append(text, "done"); break;
+	case PMUL_EV_EMCON_LEFT:
+		append(text, "emcon_left %u", sim_node(ev->peer));
+		break;
+	case PMUL_EV_JOIN: append(text, "join"); break;
+	case PMUL_EV_LEAVE: append(text, "leave"); break;
 	}
 	append(text, " msg=%u", ev->id);
 }
