@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pmul/node.h"
+
 /* --- a new message --------------------------------------------------------- */
 
 static void
@@ -44,22 +46,26 @@ sort_dests(struct pmul_tx_dest *v, size_t n)
 }
 
 static int
-take_dests(struct pmul_tx *tx, const struct pmul_submit *s, uint32_t own)
+take_dests(const struct pmul_engine *e, struct pmul_tx *tx,
+    const struct pmul_submit *s)
 {
 	tx->ndests = (uint32_t)s->ndests;
 	for (uint32_t i = 0; i < tx->ndests; i++) {
 		tx->dests[i].id = s->dests[i].id;
 		tx->dests[i].seq = s->dests[i].seq;
+		tx->dests[i].emcon = pmul_node_get(e, s->dests[i].id).emcon;
+		tx->silent += tx->dests[i].emcon;
 		pmul_seqset_init(&tx->dests[i].missing, tx->total);
 	}
 	sort_dests(tx->dests, tx->ndests);
 	for (uint32_t i = 0; i < tx->ndests; i++) {
 		tx->open[i] = i;
-		if (tx->dests[i].id == own ||
+		if (tx->dests[i].id == e->cfg.node_id ||
 		    (i > 0 && tx->dests[i].id == tx->dests[i - 1].id))
 			return PMUL_EINVAL;
 	}
-	tx->nopen = tx->incomplete = tx->unheard = tx->ndests;
+	tx->nopen = tx->incomplete = tx->ndests;
+	tx->waiting = tx->ndests - tx->silent;
 	return PMUL_OK;
 }
 
@@ -89,7 +95,8 @@ release_body(struct pmul_tx *tx)
 }
 
 static int
-fill(struct pmul_tx *tx, const struct pmul_submit *s, uint32_t own)
+fill(const struct pmul_engine *e, struct pmul_tx *tx,
+    const struct pmul_submit *s)
 {
 	tx->dests = calloc(s->ndests, sizeof(*tx->dests));
 	tx->open = calloc(s->ndests, sizeof(*tx->open));
@@ -99,7 +106,7 @@ fill(struct pmul_tx *tx, const struct pmul_submit *s, uint32_t own)
 	memcpy(tx->data, s->data, s->len);
 	if (prepare_set(&tx->wanted) != PMUL_OK)
 		return PMUL_ENOMEM;
-	return take_dests(tx, s, own);
+	return take_dests(e, tx, s);
 }
 
 static int
@@ -129,6 +136,7 @@ static void
 start(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	pmul_node_init(e, &tx->timer, PMUL_TIMER_TX);
+	pmul_node_init(e, &tx->silence, PMUL_TIMER_SILENCE);
 	pmul_node_init(e, &tx->expiring, PMUL_TIMER_TX);
 	pmul_node_init(e, &tx->sending, PMUL_TIMER_TX);
 	pmul_table_add(&e->tx_table, &tx->node);
@@ -158,9 +166,9 @@ pmul_tx_submit(struct pmul_engine *e, const struct pmul_submit *s)
 	tx->len = s->len;
 	tx->fragment = (size_t)e->cfg.pdu_max - PMUL_DATA_HEADER;
 	tx->total = (uint32_t)((s->len - 1) / tx->fragment + 1);
-	tx->interval_us = e->cfg.ack_retx_us;
+	tx->stretch_pct = 100;
 	pmul_seqset_init(&tx->wanted, tx->total);
-	rc = fill(tx, s, e->cfg.node_id);
+	rc = fill(e, tx, s);
 	/* ACKED or GAVE_UP for each, and DONE. */
 	if (rc == PMUL_OK)
 		rc = pmul_ring_promise(&e->events, s->ndests + 1);
@@ -203,6 +211,7 @@ void
 pmul_tx_free(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	pmul_heap_remove(&e->timers, &tx->timer);
+	pmul_heap_remove(&e->timers, &tx->silence);
 	pmul_heap_remove(&e->expiries, &tx->expiring);
 	pmul_heap_remove(&e->sends, &tx->sending);
 	pmul_table_remove(&e->tx_table, &tx->node);
@@ -256,11 +265,12 @@ pmul_tx_close(struct pmul_engine *e, struct pmul_tx *tx, bool discarded)
 {
 	e->gauges.tx_bytes -= tx->len;
 	pmul_heap_remove(&e->timers, &tx->timer);
+	pmul_heap_remove(&e->timers, &tx->silence);
 	pmul_heap_remove(&e->expiries, &tx->expiring);
 	release_body(tx);
 	tx->discarded = discarded;
 	tx->phase = PMUL_TX_CLOSING;
-	if (tx->round == 0) {
+	if (tx->rounds == 0) {
 		/* Nobody has heard of it. */
 		report_done(e, tx);
 		e->gauges.tx_messages--;

@@ -9,28 +9,29 @@ put_address(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
 {
 	size_t most =
 	    ((size_t)e->cfg.pdu_max - PMUL_ADDRESS_HEADER) / PMUL_DEST_ENTRY;
-	size_t left = (size_t)tx->nopen - tx->addressed;
-	size_t n = left < most ? left : most;
+	size_t n = tx->naming < most ? tx->naming : most;
 	struct pmul_dest *list = e->scratch;
 	struct pmul_pdu pdu = {
 		.type = PMUL_ADDRESS,
 		.priority = tx->priority,
 		.first = tx->addressed == 0,
-		.last = n == left,
+		.last = n == tx->naming,
 		.source = e->cfg.node_id,
 		.msid = tx->node.msid,
 		.total = (uint16_t)tx->total,
 		.expiry = tx->expiry,
 	};
 
-	for (size_t i = 0; i < n; i++) {
-		struct pmul_tx_dest *d =
-		    &tx->dests[tx->open[tx->addressed + i]];
+	tx->naming -= (uint32_t)n;
+	for (size_t i = 0; i < n; tx->addressed++) {
+		const struct pmul_tx_dest *d =
+		    &tx->dests[tx->open[tx->addressed]];
 
+		if (!d->named)
+			continue;
 		list[i].id = d->id;
-		list[i].seq = d->seq;
+		list[i++].seq = d->seq;
 	}
-	tx->addressed += (uint32_t)n;
 	return pmul_pdu_put_address(buf, cap, &pdu, list, n);
 }
 
@@ -86,7 +87,7 @@ pmul_tx_put(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_where *where,
 		return put_last(e, tx, buf, cap);
 	if (tx->phase == PMUL_TX_READY)
 		pmul_tx_begin_round(e, tx);
-	if (tx->addressed < tx->nopen)
+	if (tx->naming > 0)
 		return put_address(e, tx, buf, cap);
 	return put_data(e, tx, buf, cap);
 }

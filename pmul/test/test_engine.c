@@ -557,6 +557,13 @@ test_configuration_is_checked(void **state)
 	BAD(ack_pdu_us, 0);
 	BAD(mm, 0);
 	BAD(undefined_expiry_us, 0);
+	BAD(ack_retx_min_us, good.ack_retx_us + 1);
+	BAD(emcon_rti_us, 0);
+	BAD(pool_first, 1);
+	BAD(pool_last, 1);
+	BAD(announce_ct, 0);
+	BAD(nodes_max, (1u << 24) + 1);
+	BAD(groups_max, (1u << 24) + 1);
 	BAD(tx_messages_max, 0);
 	BAD(tx_bytes_max, good.message_max - 1);
 	BAD(destinations_max, 0);
