@@ -121,6 +121,7 @@ help:
 	@echo 'make check        all tests           (SAN=1: under sanitizers)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
+	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
 	@echo 'make cover        line coverage of the unit tests'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
@@ -216,6 +217,14 @@ $(CFG_T): %: %.o $(LIBCFG) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(CFG_LIBS)
 $(GATEWAY_T): %: %.o $(GATEWAY_DEPS) $(UNIT_O)
 	$(link) $(WRAP_CHECKS) $(call pc,cmocka) $(GATEWAY_LIBS)
+
+# How many octets and how long a transfer takes, in virtual time.  Not tests.
+PMUL_BENCH := $(addprefix $(B)/pmul/test/,air)
+$(PMUL_BENCH): %: %.o $(B)/pmul/test/sim.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
+	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
+.PHONY: bench-air-sim
+bench-air-sim: $(B)/pmul/test/air
+	$(Q)$(B)/pmul/test/air $(AIR_ARGS)
 
 .PHONY: unit
 unit: $(UNIT_T)

@@ -37,6 +37,7 @@ struct pmul_tx_dest {
 	struct pmul_seqset missing;
 	uint32_t known; /* ...and the last number it listed: what is above
 			 * has not been acknowledged */
+	uint32_t asked; /* rounds in a row that only asked it */
 	bool heard;     /* an Ack told us something */
 	bool responded; /* to the last round that asked it */
 	bool complete;
@@ -81,10 +82,12 @@ struct pmul_tx {
 
 	/* The present round. */
 	enum pmul_tx_kind kind;
-	uint32_t addressed;        /* entries of open looked at */
-	uint32_t naming;           /* destinations not yet named */
-	uint32_t blind;            /* destinations that everything is for */
-	uint32_t cursor;           /* last Data_PDU sent */
+	bool asks;          /* it has to end with an Extra_Address_PDU set */
+	bool extra;         /* ...which has begun */
+	uint32_t addressed; /* of the set: entries of open looked at */
+	uint32_t naming;    /* of the set: destinations to come */
+	uint32_t blind;     /* destinations that everything is for */
+	uint32_t cursor;    /* last Data_PDU sent */
 	struct pmul_seqset wanted; /* to be sent, when nobody is blind */
 };
 
@@ -107,6 +110,9 @@ void pmul_tx_begin_round(struct pmul_engine *e, struct pmul_tx *tx);
 
 /* The Data_PDU to send next in this round, or 0. */
 uint32_t pmul_tx_next_seq(const struct pmul_tx *tx);
+
+/* The data is out: the round ends with its Extra_Address_PDU set. */
+void pmul_tx_begin_extra(struct pmul_tx *tx);
 
 /* The destination with that id, or NULL. */
 struct pmul_tx_dest *pmul_tx_dest(const struct pmul_tx *tx, uint32_t id);

@@ -182,7 +182,8 @@ static bool
 is_response(
     const struct pmul_tx *tx, const struct pmul_tx_dest *d, uint32_t last)
 {
-	if (tx->phase != PMUL_TX_SENDING || tx->kind != PMUL_TX_REPEAT)
+	if (tx->phase != PMUL_TX_SENDING || tx->kind != PMUL_TX_REPEAT ||
+	    tx->extra)
 		return true;
 	return tx->rounds > 1 && last <= tx->cursor &&
 	       pmul_seqset_last(&d->missing) <= tx->cursor;
@@ -206,7 +207,8 @@ incomplete(struct pmul_tx *tx, struct pmul_tx_dest *d,
 	response = is_response(tx, d, last);
 	heard(tx, d);
 	replace_missing(tx, d, entry, last);
-	if (tx->phase == PMUL_TX_SENDING && tx->kind == PMUL_TX_REPEAT)
+	if (tx->phase == PMUL_TX_SENDING && tx->kind == PMUL_TX_REPEAT &&
+	    !tx->extra)
 		join_round(tx, d);
 	if (response)
 		pmul_tx_respond(tx, d);

@@ -12,7 +12,7 @@ put_address(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
 	size_t n = tx->naming < most ? tx->naming : most;
 	struct pmul_dest *list = e->scratch;
 	struct pmul_pdu pdu = {
-		.type = PMUL_ADDRESS,
+		.type = tx->extra ? PMUL_EXTRA_ADDRESS : PMUL_ADDRESS,
 		.priority = tx->priority,
 		.first = tx->addressed == 0,
 		.last = n == tx->naming,
@@ -23,6 +23,8 @@ put_address(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
 	};
 
 	tx->naming -= (uint32_t)n;
+	if (tx->extra && tx->naming == 0)
+		tx->asks = false;
 	for (size_t i = 0; i < n; tx->addressed++) {
 		const struct pmul_tx_dest *d =
 		    &tx->dests[tx->open[tx->addressed]];
@@ -87,6 +89,8 @@ pmul_tx_put(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_where *where,
 		return put_last(e, tx, buf, cap);
 	if (tx->phase == PMUL_TX_READY)
 		pmul_tx_begin_round(e, tx);
+	if (tx->naming == 0 && pmul_tx_next_seq(tx) == 0)
+		pmul_tx_begin_extra(tx);
 	if (tx->naming > 0)
 		return put_address(e, tx, buf, cap);
 	return put_data(e, tx, buf, cap);

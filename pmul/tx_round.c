@@ -48,20 +48,65 @@ serve(struct pmul_tx *tx, struct pmul_tx_dest *d)
 	tx->blind++;
 }
 
-/* The first pass, or for those that can be asked what they lack. */
+/*
+ * What d gets in a round for those that can answer.  One that has responded
+ * gets what it asked for.  One that has not is asked first, if it understands
+ * an Extra_Address_PDU: more often its Ack was lost than what it acknowledges.
+ */
 static void
-repeat(struct pmul_tx *tx)
+serve_or_ask(
+    const struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d)
 {
+	if (!d->responded && e->cfg.extra_address && d->asked < e->cfg.polls &&
+	    tx->rounds > 1) {
+		d->asked++;
+		return;
+	}
+	d->asked = 0;
+	serve(tx, d);
+}
+
+/*
+ * The first pass, or a round for those that can be asked what they lack.  The
+ * silent are named where there is data, they listen.
+ */
+static void
+repeat(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	bool data;
+
 	tx->waiting = 0;
 	for (uint32_t i = 0; i < tx->nopen; i++) {
 		struct pmul_tx_dest *d = &tx->dests[tx->open[i]];
 
-		name(tx, d);
-		d->responded = false;
 		if (d->emcon)
 			continue;
-		serve(tx, d);
+		serve_or_ask(e, tx, d);
+		d->responded = false;
 		tx->waiting++;
+	}
+	data = pmul_tx_next_seq(tx) != 0;
+	for (uint32_t i = 0; i < tx->nopen; i++)
+		if (data || !tx->dests[tx->open[i]].emcon)
+			name(tx, &tx->dests[tx->open[i]]);
+	tx->asks = e->cfg.extra_address && tx->waiting > 0;
+	if (!data) {
+		/* An Extra_Address_PDU alone. */
+		tx->naming = 0;
+		e->counters.polls++;
+	}
+}
+
+void
+pmul_tx_begin_extra(struct pmul_tx *tx)
+{
+	tx->extra = true;
+	tx->addressed = tx->naming = 0;
+	for (uint32_t i = 0; i < tx->nopen; i++) {
+		struct pmul_tx_dest *d = &tx->dests[tx->open[i]];
+
+		d->named = d->named && !d->complete;
+		tx->naming += d->named;
 	}
 }
 
@@ -107,6 +152,7 @@ clear_round(struct pmul_tx *tx)
 	assert(n == tx->incomplete);
 	tx->nopen = n;
 	tx->addressed = tx->naming = tx->blind = tx->cursor = 0;
+	tx->asks = tx->extra = false;
 	pmul_seqset_empty(&tx->wanted);
 }
 
@@ -125,7 +171,7 @@ pmul_tx_begin_round(struct pmul_engine *e, struct pmul_tx *tx)
 	if (tx->due != PMUL_TX_DUE_SILENT) {
 		tx->kind = PMUL_TX_REPEAT;
 		tx->due &= ~PMUL_TX_DUE_REPEAT;
-		repeat(tx);
+		repeat(e, tx);
 	} else {
 		tx->kind = PMUL_TX_SILENT;
 		tx->due = 0;
@@ -176,6 +222,8 @@ round_over(const struct pmul_tx *tx)
 	/* The first pass goes on for the silent alone. */
 	if (served && tx->rounds > 1)
 		return true;
+	if (tx->asks && tx->incomplete > tx->silent)
+		return false;
 	return tx->naming == 0 && pmul_tx_next_seq(tx) == 0;
 }
 
