@@ -106,6 +106,9 @@ on_event(struct sim *s, unsigned node, const struct pmul_event *ev)
 	case PMUL_EV_ACKED:
 	case PMUL_EV_GAVE_UP:
 	case PMUL_EV_DONE: reported(r, node, ev); break;
+	case PMUL_EV_EMCON_LEFT:
+	case PMUL_EV_JOIN:
+	case PMUL_EV_LEAVE: r->wrong++; break;
 	}
 }
 
@@ -279,6 +282,11 @@ random_config(struct pmul_config *cfg, uint64_t seed)
 	cfg->ack_delay_us = pmul_prng_below(&p, 3) * 200000;
 	cfg->backoff_pct = 100 + 25 * (uint32_t)pmul_prng_below(&p, 5);
 	cfg->ack_pdu_repeats = (uint32_t)pmul_prng_below(&p, 4);
+	cfg->extra_address = pmul_prng_below(&p, 2) == 0;
+	cfg->polls = (uint32_t)pmul_prng_below(&p, 4);
+	cfg->half_duplex = pmul_prng_below(&p, 2) == 0;
+	cfg->turnaround_us = pmul_prng_below(&p, 3) * 100000;
+	cfg->ack_retx_min_us = pmul_prng_below(&p, 2) * 100000;
 }
 
 static void
