@@ -56,7 +56,7 @@ ASN1_TESTS := cdt
 PMUL_TESTS := seqset pdu parts pace tx rx rx_ack engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
-MULE_TESTS := ext payload dsn
+MULE_TESTS := ext zip payload dsn
 CFG_TESTS := cfg values links
 GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_disk queue_start
 
@@ -95,7 +95,8 @@ ALL_LDFLAGS = $(HARDEN_LD) $(LDFLAGS)
 
 pc = $(shell $(PKG_CONFIG) --libs $(1))
 ASN1_LIBS = $(call pc,libtasn1)
-MULE_LIBS = $(call pc,libdeflate zlib)
+# zopfli has no pkg-config file.
+MULE_LIBS = $(call pc,libdeflate zlib) -lzopfli
 CFG_LIBS = $(call pc,yaml-0.1)
 
 LIBBER := $(B)/libber.a
