@@ -121,6 +121,7 @@ help:
 	@echo 'make check        all tests           (SAN=1: under sanitizers)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
+	@echo 'make bench-zip    what compression saves, and what it costs'
 	@echo 'make cover        line coverage of the unit tests'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
@@ -163,6 +164,14 @@ $(B)/mulectl: $(call obj,$(MULECTL_SRC))
 	$(link) $(call pc,jansson)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
+
+# What compression saves, and what it costs: doc/BENCHMARKS.md.
+BENCH_MAILS ?= $(wildcard tests/corpus/*.eml)
+$(B)/bench_zip: $(B)/tools/bench_zip.o $(LIBMULE) $(LIBBER) $(LIBSMTP)
+	$(link) $(MULE_LIBS) $(ASN1_LIBS)
+.PHONY: bench-zip
+bench-zip: $(B)/bench_zip
+	$(Q)$(B)/bench_zip $(BENCH_MAILS)
 
 # --- unit tests --------------------------------------------------------------
 
