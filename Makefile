@@ -58,8 +58,8 @@ PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_order tx_ask tx_emcon tx_ntnu
 	node rx rx_ack engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
-MULE_TESTS := ext payload dsn
-CFG_TESTS := cfg values
+MULE_TESTS := ext zip payload dsn
+CFG_TESTS := cfg values links
 GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_disk queue_start sasl dns
 
 ASN1_FUZZ := cdt
@@ -97,7 +97,8 @@ ALL_LDFLAGS = $(HARDEN_LD) $(LDFLAGS)
 
 pc = $(shell $(PKG_CONFIG) --libs $(1))
 ASN1_LIBS = $(call pc,libtasn1)
-MULE_LIBS = $(call pc,libdeflate zlib)
+# zopfli has no pkg-config file.
+MULE_LIBS = $(call pc,libdeflate zlib) -lzopfli
 CFG_LIBS = $(call pc,yaml-0.1)
 
 LIBBER := $(B)/libber.a
@@ -124,6 +125,7 @@ help:
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
 	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
 	@echo 'make bench-engine   what a PDU costs as messages grow in number'
+	@echo 'make bench-zip    what compression saves, and what it costs'
 	@echo 'make cover        line coverage of all tests'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
@@ -166,6 +168,14 @@ $(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
 	$(link) $(call pc,jansson libgsasl)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
+
+# What compression saves, and what it costs: doc/BENCHMARKS.md.
+BENCH_MAILS ?= $(wildcard tests/corpus/*.eml)
+$(B)/bench_zip: $(B)/tools/bench_zip.o $(LIBMULE) $(LIBBER) $(LIBSMTP)
+	$(link) $(MULE_LIBS) $(ASN1_LIBS)
+.PHONY: bench-zip
+bench-zip: $(B)/bench_zip
+	$(Q)$(B)/bench_zip $(BENCH_MAILS)
 
 # --- unit tests --------------------------------------------------------------
 
