@@ -40,7 +40,7 @@ MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
 CFG_SRC := config/schema.c config/tree.c config/load.c config/scalar.c \
 	config/format.c config/print.c config/preset.c config/check.c config/cfg.c
 
-GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/clock.c \
+GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/bearer_silence.c gateway/bearer_udp.c gateway/clock.c \
 	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
 	gateway/mule_in.c gateway/mule_link.c gateway/mule_out.c gateway/mule_pack.c \
 	gateway/notify.c gateway/route.c gateway/sched.c gateway/silence.c gateway/smtp_in.c \
@@ -162,6 +162,12 @@ $(B)/mulectl: $(call obj,$(MULECTL_SRC))
 	$(link) $(call pc,jansson)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
+
+# Drives bearers for tests/test_silence.py.
+PROBE_SRC := gateway/test/bearer_probe.c gateway/bearer.c gateway/bearer_silence.c \
+	gateway/bearer_udp.c gateway/silence.c
+$(B)/bearer-probe: $(call obj,$(PROBE_SRC))
+	$(link) $(call pc,libuv libmnl)
 
 # --- unit tests --------------------------------------------------------------
 
@@ -313,7 +319,7 @@ packages:
 	$(Q).ci/install-packages
 
 .PHONY: whole
-whole: all
+whole: all $(B)/bearer-probe
 	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) -m pytest -q -p no:cacheprovider tests
 
 .PHONY: check

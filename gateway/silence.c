@@ -325,6 +325,40 @@ silence_try(int ifindex)
 	return rc;
 }
 
+/* --- watching ---------------------------------------------------------------- */
+
+int
+silence_watch_open(void)
+{
+	struct sockaddr_nl to = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = RTMGRP_LINK | RTMGRP_TC,
+	};
+	int rc;
+	int fd = socket(
+	    AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+void
+silence_watch_empty(int fd)
+{
+	char buf[DUMP_SIZE];
+
+	/* ENOBUFS means that some were missed, which is all the same here. */
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) >= 0 ||
+	       errno == ENOBUFS || errno == EINTR)
+		continue;
+}
+
 /* --- counting ---------------------------------------------------------------- */
 
 static int

@@ -63,6 +63,14 @@ int silence_get(int ifindex, bool *ret_silent);
  */
 int silence_try(int ifindex);
 
+/*
+ * A descriptor that becomes readable when interfaces or filters change, so
+ * that a rule which somebody else removed can be set again; a negative errno
+ * without netlink.  Read it empty, then ask silence_get().
+ */
+int silence_watch_open(void);
+void silence_watch_empty(int fd);
+
 /* What the interface has transmitted since it exists. */
 int silence_count(int ifindex, uint64_t *ret_frames, uint64_t *ret_octets);
 
