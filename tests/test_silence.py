@@ -15,7 +15,7 @@ from netns import Net, run
 
 FLEET, POOL, GG = "239.142.0.1", "239.142.0.9", "239.1.1.1"
 SHIP, SHORE = "10.142.0.2", "10.142.0.1"
-EPERM, EBUSY, ENETDOWN = -1, -16, -100
+EPERM, EBUSY, EINVAL, ENETDOWN = -1, -16, -22, -100
 SPEAKS, SILENT, QUIET, MUTED = range(4)
 # As silence.h gives it to administrators.
 RULE = ("filter add dev rf0 egress prio 1 handle 0x4d554c45 bpf da bytecode "
@@ -455,6 +455,30 @@ def test_of_bearers_on_one_interface_the_silent_one_wins(air):
     probe.end()
 
 
+def test_interfaces_that_others_need_are_told_apart(air):
+    probe = air.probe()
+    dedicated, doubtful, cuts_service = range(3)
+    assert probe("shared rf0 10.99.0.1") == dedicated
+    assert probe(f"shared rf0 {SHIP}") == cuts_service
+    run(*air.ship, "ip", "route", "add", "default", "via", SHORE)
+    assert probe("shared rf0 10.99.0.1") == doubtful
+    assert probe("shared lo 10.99.0.1") == dedicated
+    run(*air.ship, "ip", "route", "del", "default")
+    run(*air.ship, "ip", "link", "add", "br0", "type", "bridge")
+    assert probe("shared br0 10.99.0.1") == dedicated
+    run(*air.ship, "ip", "link", "set", "rf0", "master", "br0")
+    assert probe("shared br0 10.99.0.1") == doubtful
+    assert probe("shared rf0 10.99.0.1") == dedicated
+    # A silent loopback would silence the whole machine.
+    assert probe(f"open 0 127.0.0.1 {FLEET} silent") == EINVAL
+    assert probe(f"open 0 lo {FLEET}") == 0
+    assert probe("silence 0 on") == EINVAL
+    assert probe("voice 0") == [QUIET, EINVAL]
+    assert "filter" not in run(*air.ship, "tc", "filter", "show", "dev", "lo",
+                               "egress", check=False)
+    probe.end()
+
+
 def test_a_full_queue_and_a_closed_port_are_noticed(air):
     air.tc("qdisc add dev rf0 root tbf rate 9600bit burst 600 limit 1200")
     probe = air.probe()
@@ -515,5 +539,9 @@ def test_a_rule_set_before_the_interface_is_up_silences_ipv6_too():
         air.provoke()
         assert "inet6 fe80" in run(*air.ship, "ip", "addr", "show", "rf0")
         assert air.sent() == [0, 0, 0]
+        # Without it, all of that would have spoken.
         assert probe("silence 0 off") == 0
+        run(*air.ship, "ip", "link", "set", "rf0", "down")
+        run(*air.ship, "ip", "link", "set", "rf0", "up")
+        wait_for(lambda: air.sent()[0] > 0, 5, "IPv6")
         probe.end()
