@@ -31,6 +31,8 @@ struct bearer_sock {
 	bool leaving; /* when leaving makes no sound */
 };
 
+LIST_HEAD(bearer_socks, bearer_sock);
+
 struct bearer {
 	LIST_ENTRY(bearer) next; /* udp: in bearers */
 	uv_loop_t *loop;
@@ -44,7 +46,7 @@ struct bearer {
 	struct in_addr local; /* udp: the interface's address */
 	int ifindex;
 	char ifname[IF_NAMESIZE];
-	LIST_HEAD(, bearer_sock) socks;
+	struct bearer_socks socks;
 	size_t ndynamic; /* groups */
 	struct bearer_sock *sender;
 	bool waiting;  /* for the sender to become writable */

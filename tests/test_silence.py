@@ -263,8 +263,8 @@ def test_entering_silence_stops_what_waits_in_the_queue(air):
         SAY.replace(SHORE, SHIP) +
         "for i in range(50): s.sendto(b'y' * 400, (sys.argv[1], 9))",
         FLEET, "9", "z")
-    queued = air.tc("-s qdisc show dev rf0")
-    assert "backlog 0b" not in queued
+    queued = air.tc("-s qdisc show dev rf0 root")
+    assert "backlog" in queued and "backlog 0b" not in queued
     assert probe("silence 0 on") == 0
     before = air.sent()
     assert probe("voice 0") == [SILENT, 0]
