@@ -53,8 +53,9 @@ struct bearer {
 	unsigned full; /* times in a row that the queue was full */
 	enum bearer_guard guard;
 	bool silent, receive_only;
-	bool held; /* silent: the rule is there */
-	int why;   /* silent: it is not; else: it is still there */
+	bool held;       /* silent: the rule is there */
+	uint64_t frames; /* held: that the interface had transmitted */
+	int why;         /* silent: it is not; else: it is still there */
 	void (*voice)(void *ctx);
 	uv_poll_t rules; /* wakes when somebody touches the rule */
 	int rules_fd;    /* -1: not open */
