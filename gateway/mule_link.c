@@ -83,6 +83,7 @@ open_link(struct mule_link *l, char *errbuf, size_t errcap)
 			.hub_host = cfg->hub.host,
 			.hub_port = (uint16_t)cfg->hub.port,
 			.ttl = (uint8_t)cfg->ttl,
+			.pdu_max = cfg->pdu_max,
 			.ports = { (uint16_t)cfg->tport, (uint16_t)cfg->rport,
 			    (uint16_t)cfg->dport, (uint16_t)cfg->aport },
 			.groups = groups,
