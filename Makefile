@@ -46,7 +46,7 @@ GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/clock.c \
 	gateway/notify.c gateway/route.c gateway/sched.c gateway/smtp_in.c \
 	gateway/smtp_out.c gateway/status.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
 	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
-	gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
+	gateway/queue_link.c gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
 	gateway/queue_spool.c gateway/queue_thread.c gateway/queue_txn.c \
 	gateway/queue_vfs.c gateway/queue_write.c
 MULECTL_SRC := tools/mulectl.c
@@ -58,7 +58,7 @@ SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext payload dsn
 CFG_TESTS := cfg values
-GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_disk queue_start
+GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_link queue_disk queue_start
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine
