@@ -42,7 +42,8 @@ CFG_SRC := config/schema.c config/tree.c config/load.c config/scalar.c \
 
 GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/clock.c \
 	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
-	gateway/mule_in.c gateway/mule_link.c gateway/mule_out.c gateway/mule_pack.c \
+	gateway/mule_emcon.c gateway/mule_in.c gateway/mule_keep.c gateway/mule_link.c \
+	gateway/mule_out.c gateway/mule_pack.c \
 	gateway/notify.c gateway/route.c gateway/sched.c gateway/smtp_in.c \
 	gateway/smtp_out.c gateway/status.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
 	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \

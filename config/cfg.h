@@ -124,6 +124,8 @@ struct cfg_link {
 	uint64_t undefined_pdu_expiry_time_us;
 	uint64_t emcon_rtc;    /* retransmissions to silent nodes */
 	uint64_t emcon_rti_us; /* ...and the interval between them */
+	bool emcon;            /* this node is silent from the start */
+	bool receive_only;     /* ...and always */
 	uint64_t clock_skew_us;
 	bool ranges;              /* 142(A): missing ranges as first, 0, last */
 	enum cfg_tagging tagging; /* of CompressedData */

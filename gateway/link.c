@@ -17,12 +17,19 @@
 #include "gateway/clock.h"
 #include "gateway/log.h"
 
+/*
+ * While the bearer is full: look so often, whatever the engine wants, because
+ * messages expire all the same.
+ */
+#define STUCK_MS 100
+
 struct link {
 	char *name;
 	struct pmul_engine *engine;
 	struct bearer *bearer;
 	uv_timer_t timer;
 	link_event_cb *event;
+	link_active_cb *active;
 	void *ctx;
 	uint8_t *pdu; /* pdu_max octets */
 	size_t pdu_max;
@@ -59,12 +66,14 @@ arm(struct link *l, struct pmul_mono now)
 	struct pmul_mono at = pmul_engine_deadline(l->engine);
 	uint64_t ms;
 
-	if (at.us == PMUL_MONO_NEVER.us || l->stuck) {
+	if (at.us == PMUL_MONO_NEVER.us) {
 		uv_timer_stop(&l->timer);
 		return;
 	}
 	/* Round up: waking 1 ms early would only spin. */
 	ms = at.us <= now.us ? 0 : (at.us - now.us + 999) / 1000;
+	if (l->stuck && ms < STUCK_MS)
+		ms = STUCK_MS;
 	/* The loop's idea of now is as old as its last poll. */
 	uv_update_time(l->timer.loop);
 	uv_timer_start(&l->timer, on_timer, ms, 0);
@@ -97,14 +106,19 @@ static void
 send_all(struct link *l, struct pmul_clock now)
 {
 	struct pmul_where where;
+	bool sent = false;
 	size_t len;
 
 	if (l->stuck && !send_pdu(l, &l->stuck_where, l->stuck_len, now.mono))
 		return;
 	while (pmul_engine_next_pdu(
-	    l->engine, now, &where, l->pdu, l->pdu_max, &len))
+	    l->engine, now, &where, l->pdu, l->pdu_max, &len)) {
+		sent = true;
 		if (!send_pdu(l, &where, len, now.mono))
-			return;
+			break;
+	}
+	if (sent)
+		l->active(l->ctx);
 }
 
 static void
@@ -146,6 +160,8 @@ on_datagram(
 			    "link=%s why=\"%s\" octets=%zu total=%" PRIu64,
 			    l->name, pmul_strerror(rc), len, l->dropped);
 	}
+	if (rc == 0)
+		l->active(l->ctx);
 	pump(l);
 }
 
@@ -196,6 +212,7 @@ link_open(uv_loop_t *loop, const struct link_config *cfg, link_event_cb *event,
 	if (l == NULL)
 		return PMUL_ENOMEM;
 	l->event = event;
+	l->active = cfg->active;
 	l->ctx = ctx;
 	l->pdu_max = cfg->pmul.pdu_max;
 	l->pdu = malloc(l->pdu_max);
@@ -211,6 +228,7 @@ link_open(uv_loop_t *loop, const struct link_config *cfg, link_event_cb *event,
 		release(l);
 		return rc;
 	}
+	pmul_engine_set_emcon(l->engine, clock_now(), true);
 	rc = bearer_open(loop, &cfg->bearer, on_datagram, on_writable, l,
 	    errbuf, errcap, &l->bearer);
 	if (rc != 0) {
@@ -274,12 +292,49 @@ link_cancel(struct link *l, uint32_t msid)
 	pump(l);
 }
 
-int
-link_restore_tombstone(
-    struct link *l, uint32_t source, uint32_t id, struct pmul_wall expiry)
+void
+link_set_emcon(struct link *l, bool on)
 {
-	return pmul_engine_restore_tombstone(
-	    l->engine, clock_now(), source, id, expiry);
+	pmul_engine_set_emcon(l->engine, clock_now(), on);
+	if (on)
+		l->stuck = false;
+	pump(l);
+}
+
+int
+link_set_node(struct link *l, const struct pmul_node *n)
+{
+	int rc = pmul_engine_set_node(l->engine, clock_now(), n);
+
+	pump(l);
+	return rc;
+}
+
+bool
+link_next_tx_saved(struct link *l, struct pmul_tx_saved *ret_s)
+{
+	return pmul_engine_next_tx_saved(l->engine, ret_s);
+}
+
+bool
+link_next_rx_saved(struct link *l, struct pmul_rx_saved *ret_s)
+{
+	return pmul_engine_next_rx_saved(l->engine, ret_s);
+}
+
+int
+link_restore_rx(struct link *l, const struct pmul_rx_saved *s)
+{
+	int rc = pmul_engine_restore_rx(l->engine, clock_now(), s);
+
+	pump(l);
+	return rc;
+}
+
+int
+link_restore_tombstone(struct link *l, const struct pmul_tombstone *t)
+{
+	return pmul_engine_restore_tombstone(l->engine, clock_now(), t);
 }
 
 const struct pmul_engine *

@@ -201,12 +201,21 @@ open_all(struct daemon *d, char *errbuf, size_t errcap)
 }
 
 static void
-start_signals(struct daemon *d)
+init_signals(struct daemon *d)
 {
 	uv_signal_init(&d->loop, &d->sigterm);
 	uv_signal_init(&d->loop, &d->sigint);
 	uv_timer_init(&d->loop, &d->drain);
 	d->sigterm.data = d->sigint.data = d->drain.data = d;
+}
+
+/*
+ * Not before everything is open, because opening runs the loop: a signal until
+ * then ends the process as if nobody cared, and nothing has been promised.
+ */
+static void
+start_signals(struct daemon *d)
+{
 	uv_signal_start(&d->sigterm, on_signal, SIGTERM);
 	uv_signal_start(&d->sigint, on_signal, SIGINT);
 }
@@ -234,13 +243,14 @@ run(struct cfg *cfg)
 	d.gw.started = clock_now();
 	(void)!getrandom(&d.gw.random, sizeof(d.gw.random), 0);
 	uv_loop_init(&d.loop);
-	start_signals(&d);
+	init_signals(&d);
 	rc = open_all(&d, errbuf, sizeof(errbuf));
 	if (rc != 0) {
 		log_event(GW_LOG_ERR, "muled.start", "why=\"%s\"", errbuf);
 		d.stopping = true;
 		close_now(&d);
 	} else {
+		start_signals(&d);
 		sched_start(d.gw.sched);
 		for (size_t i = 0; i < d.gw.nlinks; i++)
 			mule_link_start(d.gw.links[i]);

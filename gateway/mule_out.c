@@ -110,6 +110,8 @@ submit(struct mule_out *o, const struct queue_transmission *x,
 		.ndests = x->nnodes,
 		.data = payload,
 		.len = len,
+		.rounds = x->rounds,
+		.emcon_rounds = x->emcon_rounds,
 	};
 	int rc = d == NULL || s == NULL ? PMUL_ENOMEM : PMUL_OK;
 

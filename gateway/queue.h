@@ -211,7 +211,8 @@ struct queue_partial {
 	uint32_t source, msid;
 	uint8_t priority;
 	uint32_t seq, total;
-	int64_t expires_at;
+	int64_t expires_at; /* its Expiry_Time */
+	int64_t keep_until; /* not needed after that: allows for the clocks */
 	uint8_t address[QUEUE_ADDRESS_LEN];
 	const uint8_t *records;
 	size_t len;

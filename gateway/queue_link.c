@@ -54,11 +54,12 @@ static const char *const write_sql[] = {
 			" INDEXED BY partial_link WHERE link = ?1",
 	[PARTIAL_PUT] =
 	    "INSERT INTO partial (link, source, msid, priority, seq, total,"
-	    " expires_at, address, size)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)"
+	    " expires_at, keep_until, address, size)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0)"
 	    " ON CONFLICT (link, source, msid) DO UPDATE SET"
 	    " priority = excluded.priority, seq = excluded.seq,"
 	    " total = excluded.total, expires_at = excluded.expires_at,"
+	    " keep_until = excluded.keep_until,"
 	    " address = excluded.address RETURNING id",
 	[PARTIAL_GROW] = "UPDATE partial SET size = size + ?2 WHERE id = ?1",
 	[PIECE_ADD] =
@@ -70,8 +71,8 @@ static const char *const write_sql[] = {
 	    " SELECT id FROM tombstone INDEXED BY tombstone_expiry"
 	    " WHERE expires_at <= ?1 LIMIT ?2)",
 	[PRUNE_PARTIALS] = "DELETE FROM partial WHERE id IN ("
-			   " SELECT id FROM partial INDEXED BY partial_expiry"
-			   " WHERE expires_at <= ?1 LIMIT ?2)",
+			   " SELECT id FROM partial INDEXED BY partial_old"
+			   " WHERE keep_until <= ?1 LIMIT ?2)",
 };
 
 enum read_sql {
@@ -100,8 +101,8 @@ static const char *const read_sql[] = {
 	    " WHERE link = ?1 AND expires_at > ?2 ORDER BY id DESC LIMIT ?3",
 	[PARTIAL_NEXT] =
 	    "SELECT id, source, msid, priority, seq, total, expires_at,"
-	    " address, size FROM partial INDEXED BY partial_link"
-	    " WHERE link = ?1 AND id > ?2 AND expires_at > ?3"
+	    " keep_until, address, size FROM partial INDEXED BY partial_link"
+	    " WHERE link = ?1 AND id > ?2 AND keep_until > ?3"
 	    " ORDER BY id LIMIT 1",
 	[PIECES] = "SELECT data FROM partial_piece INDEXED BY piece_partial"
 		   " WHERE partial_id = ?1 ORDER BY id",
@@ -208,6 +209,7 @@ put_partial(struct queue_db *db, const struct queue_step *st, int64_t *ret_id)
 	queue_put_int(&s, p->seq);
 	queue_put_int(&s, p->total);
 	queue_put_int(&s, p->expires_at);
+	queue_put_int(&s, p->keep_until);
 	queue_put_blob(&s, p->address, sizeof(p->address));
 	return one_row(&s, ret_id);
 }
@@ -394,9 +396,10 @@ find_partial(struct queue *q, struct queue_ask *a, struct queue_partial *p)
 		.seq = (uint32_t)queue_col_int(&s, 4),
 		.total = (uint32_t)queue_col_int(&s, 5),
 		.expires_at = queue_col_int(&s, 6),
-		.len = (size_t)queue_col_int(&s, 8),
+		.keep_until = queue_col_int(&s, 7),
+		.len = (size_t)queue_col_int(&s, 9),
 	};
-	load_address(&s, 7, p->address);
+	load_address(&s, 8, p->address);
 	rc = s.rc;
 	queue_stmt_end(&s);
 	return rc == QUEUE_OK ? 1 : rc;

@@ -157,6 +157,19 @@ test_ack_is_owed_for_an_hour_after_emcon(void **state)
 }
 
 static void
+test_first_emcon_begins_when_it_is_turned_on(void **state)
+{
+	struct fx *f = *state;
+
+	fx_open(f);
+	set_emcon(f, "hf1", 0, false, 1000);
+	receive(f, 1, 1000);
+	set_emcon(f, "hf1", 0, true, 1001);
+	receive(f, 2, 1001);
+	assert_int_equal(owed(f, 2000), 2);
+}
+
+static void
 test_emcon_soon_after_another_carries_on_with_it(void **state)
 {
 	struct fx *f = *state;
@@ -222,7 +235,8 @@ add_piece(
 		.priority = 3,
 		.seq = 44,
 		.total = 10,
-		.expires_at = 2000 + msid,
+		.expires_at = 1,
+		.keep_until = 2000 + msid,
 		.address = { 1, 2, 3, [19] = 4 },
 		.records = (const uint8_t *)text,
 		.len = len,
@@ -272,7 +286,8 @@ test_pieces_of_a_message_come_back_in_order(void **state)
 	assert_int_equal(f->partial.priority, 3);
 	assert_int_equal(f->partial.seq, 44);
 	assert_int_equal(f->partial.total, 10);
-	assert_int_equal(f->partial.expires_at, 2001);
+	assert_int_equal(f->partial.expires_at, 1);
+	assert_int_equal(f->partial.keep_until, 2001);
 	assert_int_equal(f->partial.address[2], 3);
 	assert_int_equal(f->partial.address[19], 4);
 	id = f->partial.id;
@@ -453,6 +468,7 @@ main(void)
 		FX_TEST(test_tombstone_says_where_its_ack_goes),
 		FX_TEST(test_ack_is_owed_for_what_came_in_emcon),
 		FX_TEST(test_ack_is_owed_for_an_hour_after_emcon),
+		FX_TEST(test_first_emcon_begins_when_it_is_turned_on),
 		FX_TEST(test_emcon_soon_after_another_carries_on_with_it),
 		FX_TEST(test_rounds_come_back_with_their_transmission),
 		FX_TEST(test_pieces_of_a_message_come_back_in_order),
