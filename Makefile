@@ -31,7 +31,8 @@ say = $(if $(V),,@printf '%-5s %s\n' '$(1)' '$(2)';)
 
 ASN1_SRC := asn1/ber.c asn1/cdt.c
 PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pmul/table.c \
-	pmul/pace.c pmul/ring.c pmul/store.c pmul/tx.c pmul/tx_ack.c pmul/rx.c \
+	pmul/pace.c pmul/ring.c pmul/node.c pmul/store.c pmul/tx.c pmul/tx_round.c pmul/tx_put.c \
+	pmul/tx_ack.c pmul/rx.c \
 	pmul/rx_life.c pmul/ack.c pmul/config.c pmul/engine.c
 SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
 	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/client.c \
@@ -54,7 +55,7 @@ MULECTL_SRC := tools/mulectl.c
 MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
 ASN1_TESTS := cdt
-PMUL_TESTS := seqset pdu parts pace tx rx rx_ack engine scenario sim
+PMUL_TESTS := seqset pdu parts pace tx tx_emcon node rx rx_ack engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext payload dsn
@@ -121,6 +122,7 @@ help:
 	@echo 'make check        all tests           (SAN=1: under sanitizers)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
+	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
 	@echo 'make cover        line coverage of the unit tests'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
@@ -205,7 +207,7 @@ $(ASN1_T): %: %.o $(CDT_TABLES) $(LIBBER) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(ASN1_LIBS)
 # What the tests of the P_MUL engine share.
 $(call test_programs,pmul,scenario sim): $(B)/pmul/test/sim.o
-$(call test_programs,pmul,tx rx rx_ack engine): $(B)/pmul/test/bench.o
+$(call test_programs,pmul,tx tx_emcon node rx rx_ack engine): $(B)/pmul/test/bench.o
 $(PMUL_T): %: %.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
 $(SMTP_T): %: %.o $(LIBSMTP) $(UNIT_O) $(UNIT_ALLOC_O)
@@ -216,6 +218,14 @@ $(CFG_T): %: %.o $(LIBCFG) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(CFG_LIBS)
 $(GATEWAY_T): %: %.o $(GATEWAY_DEPS) $(UNIT_O)
 	$(link) $(WRAP_CHECKS) $(call pc,cmocka) $(GATEWAY_LIBS)
+
+# How many octets and how long a transfer takes, in virtual time.  Not tests.
+PMUL_BENCH := $(addprefix $(B)/pmul/test/,air)
+$(PMUL_BENCH): %: %.o $(B)/pmul/test/sim.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
+	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
+.PHONY: bench-air-sim
+bench-air-sim: $(B)/pmul/test/air
+	$(Q)$(B)/pmul/test/air $(AIR_ARGS)
 
 .PHONY: unit
 unit: $(UNIT_T)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "pmul/ack.h"
+#include "pmul/node.h"
 #include "pmul/rx.h"
 #include "pmul/tx.h"
 
@@ -69,7 +70,7 @@ init(struct pmul_engine *e, const struct pmul_config *cfg)
 	/* One more of each: the new one comes before the oldest goes. */
 	tx_all++;
 	rx_all++;
-	rc = pmul_heap_init(&e->timers, tx_all + 2 * rx_all);
+	rc = pmul_heap_init(&e->timers, 2 * tx_all + 2 * rx_all);
 	if (rc == PMUL_OK)
 		rc = pmul_heap_init(&e->expiries, tx_all + rx_all);
 	if (rc == PMUL_OK)
@@ -85,6 +86,9 @@ init(struct pmul_engine *e, const struct pmul_config *cfg)
 	if (rc == PMUL_OK)
 		rc = pmul_table_init(
 		    &e->peer_table, rx_all, pmul_prng_next(prng));
+	/* The keys are the caller's: no secret is needed. */
+	if (rc == PMUL_OK)
+		rc = pmul_table_init(&e->nodes, cfg->nodes_max, cfg->seed);
 	if (rc == PMUL_OK)
 		rc = pmul_ring_init(
 		    &e->events, (size_t)cfg->events_max + cfg->rx_messages_max);
@@ -137,6 +141,7 @@ pmul_engine_free(struct pmul_engine **ep)
 	if (e == NULL)
 		return;
 	free_messages(e);
+	pmul_node_free_all(e);
 	pmul_heap_release(&e->timers);
 	pmul_heap_release(&e->expiries);
 	pmul_heap_release(&e->acks);
@@ -144,10 +149,42 @@ pmul_engine_free(struct pmul_engine **ep)
 	pmul_table_release(&e->tx_table);
 	pmul_table_release(&e->rx_table);
 	pmul_table_release(&e->peer_table);
+	pmul_table_release(&e->nodes);
 	pmul_ring_release(&e->events);
 	free(e->scratch);
 	free(e);
 	*ep = NULL;
+}
+
+/* --- nodes --------------------------------------------------------------------- */
+
+void
+pmul_engine_set_emcon(struct pmul_engine *e, struct pmul_clock now, bool on)
+{
+	set_clock(e, now);
+	e->emcon = on;
+}
+
+bool
+pmul_engine_emcon(const struct pmul_engine *e)
+{
+	return e->emcon;
+}
+
+int
+pmul_engine_set_node(
+    struct pmul_engine *e, struct pmul_clock now, const struct pmul_node *n)
+{
+	if (n->id == 0 || n->id == e->cfg.node_id)
+		return PMUL_EINVAL;
+	set_clock(e, now);
+	return pmul_node_set(e, n);
+}
+
+struct pmul_node
+pmul_engine_node(const struct pmul_engine *e, uint32_t id)
+{
+	return pmul_node_get(e, id);
 }
 
 /* --- outgoing messages ------------------------------------------------------- */
@@ -204,7 +241,8 @@ accept_pdu(struct pmul_engine *e, const struct pmul_addr *from,
 	struct pmul_peer *peer;
 	int rc;
 
-	if (pdu->source == e->cfg.node_id)
+	/* NTNU writes the originator into some Acks: see tx_ack.c. */
+	if (pdu->source == e->cfg.node_id && pdu->type != PMUL_ACK)
 		return PMUL_EOWN;
 	if (e->events.count >= e->cfg.events_max)
 		return PMUL_EBUSY;
@@ -272,6 +310,9 @@ fire(struct pmul_engine *e, struct pmul_heap_node *n)
 	case PMUL_TIMER_TX:
 		pmul_tx_timer(e, PMUL_CONTAINER(n, struct pmul_tx, timer));
 		break;
+	case PMUL_TIMER_SILENCE:
+		pmul_tx_silence(e, PMUL_CONTAINER(n, struct pmul_tx, silence));
+		break;
 	case PMUL_TIMER_RX:
 		pmul_rx_timer(e, PMUL_CONTAINER(n, struct pmul_rx, timer));
 		break;
@@ -314,8 +355,8 @@ pmul_engine_deadline(const struct pmul_engine *e)
 		at = pmul_after(e, at);
 		best = at < best ? at : best;
 	}
-	if (pmul_heap_top(&e->acks) != NULL ||
-	    pmul_heap_top(&e->sends) != NULL) {
+	if (!e->emcon && (pmul_heap_top(&e->acks) != NULL ||
+			     pmul_heap_top(&e->sends) != NULL)) {
 		at = pmul_pace_end(&e->pace, e->now.mono).us;
 		best = at < best ? at : best;
 	}
@@ -371,7 +412,7 @@ pmul_engine_next_pdu(struct pmul_engine *e, struct pmul_clock now,
 
 	assert(cap >= e->cfg.pdu_max);
 	pmul_engine_tick(e, now);
-	if (pmul_pace_next(&e->pace).us > e->now.mono.us)
+	if (e->emcon || pmul_pace_next(&e->pace).us > e->now.mono.us)
 		return false;
 	len = next_ack(e, where, buf, cap);
 	if (len == 0)
@@ -417,15 +458,15 @@ pmul_engine_stored(
 
 int
 pmul_engine_restore_tombstone(struct pmul_engine *e, struct pmul_clock now,
-    uint32_t source, uint32_t id, struct pmul_wall expiry)
+    const struct pmul_tombstone *t)
 {
 	uint32_t until;
 
 	set_clock(e, now);
-	if (expiry.s <= 0)
+	if (t->expiry.s <= 0)
 		return PMUL_OK;
-	until = expiry.s < UINT32_MAX ? (uint32_t)expiry.s : UINT32_MAX;
-	return pmul_rx_restore(e, source, id, until);
+	until = t->expiry.s < UINT32_MAX ? (uint32_t)t->expiry.s : UINT32_MAX;
+	return pmul_rx_restore(e, t->source, t->id, until);
 }
 
 /* --- looking inside ---------------------------------------------------------- */
@@ -453,10 +494,11 @@ pmul_engine_tx_progress(const struct pmul_engine *e, uint32_t msid,
 		return 0;
 	*ret_total = tx->total;
 	*ret_sent = tx->sent;
-	*ret_rounds = tx->round > 0 ? tx->round - 1 : 0;
+	*ret_rounds = tx->rounds > 0 ? tx->rounds - 1 : 0;
 	for (size_t i = 0; i < tx->ndests && i < cap; i++) {
 		d[i].id = tx->dests[i].id;
 		d[i].heard = tx->dests[i].heard;
+		d[i].emcon = tx->dests[i].emcon;
 		d[i].complete = tx->dests[i].complete;
 		d[i].missing = tx->dests[i].missing.count;
 	}

@@ -2,8 +2,11 @@
  * Inside the engine: what its parts share.
  *
  *	engine.c  the public calls: dispatch of PDUs, timers, the order of sending
- *	tx.c      one outgoing message: rounds, Ack-Ack, Discard
+ *	tx.c      one outgoing message: its beginning and its end
+ *	tx_round.c  ...its rounds and timers
+ *	tx_put.c  ...its PDUs
  *	tx_ack.c  what an Ack_PDU tells about outgoing messages
+ *	node.c    what is known about other nodes
  *	rx.c      one incoming message: gathering, completion, tombstones
  *	store.c   the fragments of one incoming message
  *	ack.c     the Acks owed to each transmitter
@@ -48,7 +51,12 @@ TAILQ_HEAD(pmul_tx_list, pmul_tx);
 TAILQ_HEAD(pmul_rx_list, pmul_rx);
 
 /* What a node of the two heaps of deadlines is part of. */
-enum pmul_timer_kind { PMUL_TIMER_TX, PMUL_TIMER_RX, PMUL_TIMER_PEER };
+enum pmul_timer_kind {
+	PMUL_TIMER_TX,
+	PMUL_TIMER_SILENCE, /* of a struct pmul_tx */
+	PMUL_TIMER_RX,
+	PMUL_TIMER_PEER,
+};
 
 struct pmul_engine {
 	struct pmul_config cfg;
@@ -60,6 +68,9 @@ struct pmul_engine {
 	struct pmul_heap acks;     /* struct pmul_peer: an Ack is due */
 	struct pmul_heap sends;    /* struct pmul_tx: a PDU is due */
 	struct pmul_table tx_table, rx_table, peer_table;
+	struct pmul_table nodes; /* what is known of them, see node.h */
+	uint32_t nodes_count;
+	bool emcon;                  /* ours: nothing leaves */
 	struct pmul_tx_list tx_over; /* finished, oldest first */
 	struct pmul_rx_list rx_done; /* tombstones that acknowledge */
 	struct pmul_rx_list rx_dead; /* tombstones that ignore */

@@ -105,26 +105,28 @@ fly(struct sim *s, unsigned from, unsigned to, const void *buf, size_t len,
 }
 
 static uint64_t
-occupy_air(struct sim *s, size_t len)
+occupy_air(struct sim *s, unsigned from, size_t len)
 {
 	const struct sim_channel *c = &s->channel;
+	uint64_t *air_free_us =
+	    c->full_duplex ? &s->nodes[from - 1].air_free_us : &s->air_free_us;
 
 	s->air_pdus++;
 	s->air_bytes += len + c->overhead_bytes;
 	if (c->bit_rate == 0)
 		return s->now_us;
-	if (s->air_free_us < s->now_us)
-		s->air_free_us = s->now_us;
-	s->air_free_us +=
+	if (*air_free_us < s->now_us)
+		*air_free_us = s->now_us;
+	*air_free_us +=
 	    (uint64_t)(len + c->overhead_bytes) * 8000000 / c->bit_rate;
-	return s->air_free_us;
+	return *air_free_us;
 }
 
 static void
 transmit(struct sim *s, unsigned from, const struct pmul_where *where,
     const void *buf, size_t len)
 {
-	uint64_t leaves = occupy_air(s, len);
+	uint64_t leaves = occupy_air(s, from, len);
 	struct pmul_pdu pdu;
 
 	assert_true(len <= s->pdu_max);

@@ -21,9 +21,10 @@
 
 struct sim_node {
 	struct pmul_engine *e;
-	bool stores; /* calls pmul_engine_stored() at once */
-	bool deaf;   /* hears nothing */
-	bool mute;   /* what it sends is lost */
+	bool stores;          /* calls pmul_engine_stored() at once */
+	bool deaf;            /* hears nothing */
+	bool mute;            /* what it sends is lost */
+	uint64_t air_free_us; /* its own channel, when full duplex */
 };
 
 struct sim_channel {
@@ -32,6 +33,7 @@ struct sim_channel {
 	unsigned reorder_pct; /* held up for reorder_us more */
 	uint64_t delay_us, jitter_us, reorder_us;
 	uint32_t bit_rate; /* shared by all nodes; 0: no air time */
+	bool full_duplex;  /* ...each node has a channel of its own */
 	unsigned overhead_bytes;
 };
 

@@ -9,6 +9,10 @@
  *	                        the messages of a scenario are 1, 2, 3 ...
  *	drop N -> PDU for A     the next such PDU from N does not reach A
  *	double N -> PDU for A   ... reaches A twice
+ *	emcon N on|off          N itself falls silent, or ends its silence
+ *	tell N A WORD ...       what N knows about A from now on: emcon, ntnu, or
+ *				nothing
+ *	clock -|+TIME           all wall clocks are set back or ahead
  *	dead N, alive N         N neither hears nor is heard, until alive
  *	holds N                 N stores nothing by itself ...
  *	stores N MESSAGE FROM   ... but then this one
@@ -16,7 +20,8 @@
  *	                        that parameter and a little more
  *	expect N -> PDU ; PDU   what N sent next, in this order
  *	expect N event EVENT ; EVENT
- *	                        received MESSAGE, acked N, gave_up N, done, lost
+ *	                        received MESSAGE, acked N, gave_up N, done, lost,
+ *				emcon_left N
  *	expect nothing          all that was sent and reported has been expected
  *
  * A PDU is its name and any of: msg= seq= (one or a..b) dest= (2,3 or none)
@@ -143,6 +148,10 @@ render(const struct pmul_pdu *pdu, char *text)
 		append(text, "Address_PDU msg=%u", pdu->msid);
 		render_address(pdu, text);
 		break;
+	case PMUL_EXTRA_ADDRESS:
+		append(text, "Extra_Address_PDU msg=%u", pdu->msid);
+		render_address(pdu, text);
+		break;
 	case PMUL_ACK:
 		append(text, "Ack_PDU");
 		render_ack(pdu, text);
@@ -155,7 +164,6 @@ render(const struct pmul_pdu *pdu, char *text)
 	case PMUL_REJECT:
 	case PMUL_RELEASE:
 	case PMUL_FEC_ADDRESS:
-	case PMUL_EXTRA_ADDRESS:
 	case PMUL_EXTRA_FEC_ADDRESS: append(text, "unexpected type"); break;
 	}
 	append(text, " priority=%u", pdu->priority);
@@ -236,6 +244,11 @@ on_event(struct sim *s, unsigned node, const struct pmul_event *ev)
 		append(text, "gave_up %u", sim_node(ev->peer));
 		break;
 	case PMUL_EV_DONE: append(text, "done"); break;
+	case PMUL_EV_EMCON_LEFT:
+		append(text, "emcon_left %u", sim_node(ev->peer));
+		break;
+	case PMUL_EV_JOIN: append(text, "join"); break;
+	case PMUL_EV_LEAVE: append(text, "leave"); break;
 	}
 	append(text, " msg=%u", ev->id);
 }
@@ -321,6 +334,20 @@ cmd_set(struct scenario *sc, char *rest)
 		c->bit_rate = (uint32_t)number(sc, value);
 	else if (strcmp(name, "ranges") == 0)
 		c->ranges = number(sc, value) != 0;
+	else if (strcmp(name, "extra_address") == 0)
+		c->extra_address = number(sc, value) != 0;
+	else if (strcmp(name, "half_duplex") == 0)
+		c->half_duplex = number(sc, value) != 0;
+	else if (strcmp(name, "polls") == 0)
+		c->polls = (uint32_t)number(sc, value);
+	else if (strcmp(name, "emcon_rtc") == 0)
+		c->emcon_rtc = (uint32_t)number(sc, value);
+	else if (strcmp(name, "emcon_rti_us") == 0)
+		c->emcon_rti_us = duration(sc, value);
+	else if (strcmp(name, "turnaround_us") == 0)
+		c->turnaround_us = duration(sc, value);
+	else if (strcmp(name, "ack_retx_min_us") == 0)
+		c->ack_retx_min_us = duration(sc, value);
 	else if (strcmp(name, "backoff_pct") == 0)
 		c->backoff_pct = (uint32_t)number(sc, value);
 	else if (strcmp(name, "backoff_limit_pct") == 0)
@@ -485,6 +512,64 @@ set_dead(struct scenario *sc, const char *rest, bool dead)
 	n->deaf = n->mute = dead;
 }
 
+/* emcon N on|off */
+static void
+cmd_emcon(struct scenario *sc, char *rest)
+{
+	char *save = NULL;
+	unsigned n = node(sc, strtok_r(rest, " ", &save));
+	const char *w = strtok_r(NULL, " ", &save);
+
+	begin(sc);
+	if (w == NULL || (strcmp(w, "on") != 0 && strcmp(w, "off") != 0))
+		stop(sc, "expected: emcon N on|off", w != NULL ? w : "nothing");
+	pmul_engine_set_emcon(
+	    sc->sim.nodes[n - 1].e, sim_clock(&sc->sim), w[1] == 'n');
+	sim_pump(&sc->sim, n);
+	sim_run(&sc->sim, sc->sim.now_us);
+}
+
+/* tell N A WORD ... */
+static void
+cmd_tell(struct scenario *sc, char *rest)
+{
+	char *save = NULL;
+	unsigned n = node(sc, strtok_r(rest, " ", &save));
+	struct pmul_node about = {
+		.id = sim_id(node(sc, strtok_r(NULL, " ", &save))),
+	};
+
+	begin(sc);
+	for (char *w; (w = strtok_r(NULL, " ", &save)) != NULL;) {
+		if (strcmp(w, "emcon") == 0)
+			about.emcon = true;
+		else if (strcmp(w, "ntnu") == 0)
+			about.ntnu = true;
+		else if (strcmp(w, "nothing") != 0)
+			stop(sc, "nothing a node can know", w);
+	}
+	assert_int_equal(pmul_engine_set_node(sc->sim.nodes[n - 1].e,
+			     sim_clock(&sc->sim), &about),
+	    PMUL_OK);
+	sim_pump(&sc->sim, n);
+	sim_run(&sc->sim, sc->sim.now_us);
+}
+
+/* clock -|+TIME */
+static void
+cmd_clock(struct scenario *sc, const char *rest)
+{
+	int64_t s = (int64_t)(duration(sc, rest + 1) / 1000000);
+
+	begin(sc);
+	sc->sim.wall_step += *rest == '-' ? -s : s;
+	for (unsigned i = 1; i <= sc->nnodes; i++) {
+		pmul_engine_tick(sc->sim.nodes[i - 1].e, sim_clock(&sc->sim));
+		sim_pump(&sc->sim, i);
+	}
+	sim_run(&sc->sim, sc->sim.now_us);
+}
+
 static void
 run_line(struct scenario *sc, char *line)
 {
@@ -512,6 +597,12 @@ run_line(struct scenario *sc, char *line)
 		cmd_rule(sc, rest, line[1] == 'o');
 	else if (strcmp(line, "expect") == 0)
 		cmd_expect(sc, rest);
+	else if (strcmp(line, "emcon") == 0)
+		cmd_emcon(sc, rest);
+	else if (strcmp(line, "tell") == 0)
+		cmd_tell(sc, rest);
+	else if (strcmp(line, "clock") == 0)
+		cmd_clock(sc, rest);
 	else if (strcmp(line, "stores") == 0)
 		cmd_stores(sc, rest);
 	else if (strcmp(line, "dead") == 0 || strcmp(line, "alive") == 0)

@@ -106,6 +106,9 @@ on_event(struct sim *s, unsigned node, const struct pmul_event *ev)
 	case PMUL_EV_ACKED:
 	case PMUL_EV_GAVE_UP:
 	case PMUL_EV_DONE: reported(r, node, ev); break;
+	case PMUL_EV_EMCON_LEFT:
+	case PMUL_EV_JOIN:
+	case PMUL_EV_LEAVE: r->wrong++; break;
 	}
 }
 
