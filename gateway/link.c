@@ -30,6 +30,7 @@ struct link {
 	uv_timer_t timer;
 	link_event_cb *event;
 	link_active_cb *active;
+	link_voice_cb *voice;
 	void *ctx;
 	uint8_t *pdu; /* pdu_max octets */
 	size_t pdu_max;
@@ -37,6 +38,7 @@ struct link {
 	struct pmul_where stuck_where;
 	size_t stuck_len;
 	bool stuck;
+	bool emcon; /* ordered; the engine is also silent while muted */
 	bool pumping, again;
 	uint64_t dropped; /* datagrams refused by the engine */
 	uint64_t unsent;  /* datagrams the bearer lost */
@@ -121,6 +123,28 @@ send_all(struct link *l, struct pmul_clock now)
 		l->active(l->ctx);
 }
 
+/* Dynamic groups are between engine and bearer. */
+static void
+on_event(struct link *l, const struct pmul_event *ev)
+{
+	int rc;
+
+	if (ev->type == PMUL_EV_LEAVE) {
+		bearer_leave(l->bearer, ev->group);
+		return;
+	}
+	if (ev->type != PMUL_EV_JOIN) {
+		l->event(l->ctx, l, ev);
+		return;
+	}
+	rc = bearer_join(l->bearer, ev->group);
+	if (rc != 0)
+		log_event(GW_LOG_WARN, "link.join",
+		    "link=%s group=%08" PRIx32 " source=%08" PRIx32
+		    " msid=%" PRIu32 " why=\"%s\"",
+		    l->name, ev->group, ev->peer, ev->id, strerror(-rc));
+}
+
 static void
 pump(struct link *l)
 {
@@ -136,7 +160,7 @@ pump(struct link *l)
 		l->again = false;
 		pmul_engine_tick(l->engine, now);
 		while (pmul_engine_next_event(l->engine, &ev))
-			l->event(l->ctx, l, &ev);
+			on_event(l, &ev);
 		send_all(l, now);
 		now = clock_now();
 	} while (l->again);
@@ -163,6 +187,58 @@ on_datagram(
 	if (rc == 0)
 		l->active(l->ctx);
 	pump(l);
+}
+
+/* --- silence -------------------------------------------------------------- */
+
+enum bearer_voice
+link_voice(const struct link *l, int *ret_why)
+{
+	return bearer_voice(l->bearer, ret_why);
+}
+
+void
+link_look_again(struct link *l)
+{
+	int why;
+	bool silent = l->emcon || link_voice(l, &why) == BEARER_MUTED;
+
+	if (silent != pmul_engine_emcon(l->engine))
+		pmul_engine_set_emcon(l->engine, clock_now(), silent);
+	pump(l);
+}
+
+static void
+on_voice(void *ctx)
+{
+	struct link *l = ctx;
+
+	link_look_again(l);
+	l->voice(l->ctx);
+}
+
+/* The engine before the kernel on the way in, the kernel first on the way out:
+ * so nothing is made that could not leave, and nothing said that is lost. */
+int
+link_set_emcon(struct link *l, bool on)
+{
+	int rc;
+
+	l->emcon = on;
+	if (on) {
+		link_look_again(l);
+		l->stuck = false;
+		return bearer_silence(l->bearer, true);
+	}
+	rc = bearer_silence(l->bearer, false);
+	link_look_again(l);
+	return rc;
+}
+
+int
+link_silence_try(struct link *l)
+{
+	return bearer_silence_try(l->bearer);
 }
 
 /* --- opening and closing ------------------------------------------------ */
@@ -206,6 +282,7 @@ link_open(uv_loop_t *loop, const struct link_config *cfg, link_event_cb *event,
     void *ctx, char *errbuf, size_t errcap, struct link **ret_l)
 {
 	struct link *l = calloc(1, sizeof(*l));
+	struct bearer_config bearer = cfg->bearer;
 	const char *what = "";
 	int rc;
 
@@ -213,6 +290,8 @@ link_open(uv_loop_t *loop, const struct link_config *cfg, link_event_cb *event,
 		return PMUL_ENOMEM;
 	l->event = event;
 	l->active = cfg->active;
+	l->voice = cfg->voice;
+	l->emcon = true;
 	l->ctx = ctx;
 	l->pdu_max = cfg->pmul.pdu_max;
 	l->pdu = malloc(l->pdu_max);
@@ -229,8 +308,9 @@ link_open(uv_loop_t *loop, const struct link_config *cfg, link_event_cb *event,
 		return rc;
 	}
 	pmul_engine_set_emcon(l->engine, clock_now(), true);
-	rc = bearer_open(loop, &cfg->bearer, on_datagram, on_writable, l,
-	    errbuf, errcap, &l->bearer);
+	bearer.voice = on_voice;
+	rc = bearer_open(loop, &bearer, on_datagram, on_writable, l, errbuf,
+	    errcap, &l->bearer);
 	if (rc != 0) {
 		release(l);
 		return rc;
@@ -289,15 +369,6 @@ void
 link_cancel(struct link *l, uint32_t msid)
 {
 	(void)!pmul_engine_cancel(l->engine, clock_now(), msid);
-	pump(l);
-}
-
-void
-link_set_emcon(struct link *l, bool on)
-{
-	pmul_engine_set_emcon(l->engine, clock_now(), on);
-	if (on)
-		l->stuck = false;
 	pump(l);
 }
 

@@ -28,11 +28,15 @@ typedef void link_event_cb(
  */
 typedef void link_active_cb(void *ctx);
 
+/* What link_voice() says has changed by itself. */
+typedef void link_voice_cb(void *ctx);
+
 struct link_config {
 	const char *name;
 	link_active_cb *active;
+	link_voice_cb *voice;
 	struct pmul_config pmul;
-	struct bearer_config bearer;
+	struct bearer_config bearer; /* its voice is not used */
 };
 
 /*
@@ -58,10 +62,22 @@ void link_stored(struct link *l, uint32_t source, uint32_t id);
 void link_cancel(struct link *l, uint32_t msid);
 
 /*
- * EMCON of this node: when the call returns, nothing leaves any more; a PDU
- * that the bearer had not taken yet is dropped.
+ * EMCON of this node.  On: when the call returns nothing of ours leaves any
+ * more, and a PDU that the bearer had not taken yet is dropped; the result says
+ * whether the kernel is silent, too, as bearer_silence() does.  Off: a negative
+ * errno if the bearer is still held silent (BEARER_MUTED); the link then speaks
+ * when that ends.
  */
-void link_set_emcon(struct link *l, bool on);
+int link_set_emcon(struct link *l, bool on);
+
+/*
+ * What the bearer says about it.  Another link on the same interface may have
+ * ended its silence: look again, and speak if we may.
+ */
+enum bearer_voice link_voice(const struct link *l, int *ret_why);
+void link_look_again(struct link *l);
+/* bearer_silence_try(). */
+int link_silence_try(struct link *l);
 
 /* pmul_engine_set_node(). */
 int link_set_node(struct link *l, const struct pmul_node *n);

@@ -152,23 +152,37 @@ on_signal(uv_signal_t *s, int signum)
 
 /* --- start-up ---------------------------------------------------------------- */
 
+/* Those that are silent, or those that speak. */
+static int
+open_links_that(struct daemon *d, bool silent, char *errbuf, size_t errcap)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < d->gw.nlinks; i++)
+		if (d->gw.links[i]->own.on == silent)
+			rc = mule_link_open(d->gw.links[i], errbuf, errcap);
+	return rc;
+}
+
 static int
 open_links(struct daemon *d, char *errbuf, size_t errcap)
 {
 	const struct cfg *cfg = d->gw.cfg;
+	int rc;
 
 	d->gw.links = calloc(cfg->nlinks + 1, sizeof(*d->gw.links));
 	if (d->gw.links == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < cfg->nlinks; i++) {
-		int rc = mule_link_open(
+		rc = mule_link_new(
 		    &d->gw, &cfg->links[i], errbuf, errcap, &d->gw.links[i]);
-
 		if (rc != 0)
 			return rc;
 		d->gw.nlinks++;
 	}
-	return 0;
+	/* Links may share an interface: it is silent before one speaks. */
+	rc = open_links_that(d, true, errbuf, errcap);
+	return rc == 0 ? open_links_that(d, false, errbuf, errcap) : rc;
 }
 
 static void

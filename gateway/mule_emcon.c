@@ -6,6 +6,7 @@
  * it, and ends only when its end is committed: a crash in between leaves the
  * node silent, never the other way round.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +84,31 @@ mule_emcon_load(struct mule_link *l, char *errbuf, size_t errcap)
 	return x.rc;
 }
 
+/* --- what the kernel makes of it --------------------------------------------- */
+
+/* For an operator's eyes: what is not as he would expect. */
+void
+mule_emcon_voice(struct mule_link *l)
+{
+	int why = 0;
+
+	switch (link_voice(l->link, &why)) {
+	case BEARER_SPEAKS:
+	case BEARER_SILENT:
+		log_event(GW_LOG_INFO, "link.voice", "link=%s state=%s",
+		    l->cfg->name, l->own.on ? "silent" : "speaks");
+		break;
+	case BEARER_QUIET:
+		log_event(GW_LOG_WARN, "link.quiet", "link=%s why=\"%s\"",
+		    l->cfg->name, strerror(-why));
+		break;
+	case BEARER_MUTED:
+		log_event(GW_LOG_WARN, "link.muted", "link=%s why=\"%s\"",
+		    l->cfg->name, strerror(-why));
+		break;
+	}
+}
+
 /* --- changes ---------------------------------------------------------------- */
 
 struct change {
@@ -123,13 +149,26 @@ in_force(const struct change *c)
 	log_change(c);
 }
 
-static void
-end_silence(struct change *c)
+/* Speak, unless the link starts and is silent for that; NULL, or why not. */
+static const char *
+speak(struct mule_link *l)
 {
-	in_force(c);
-	/* While the link starts it is silent for another reason. */
-	if (!c->link->starting)
-		link_set_emcon(c->link->link, false);
+	struct gateway *gw = l->gw;
+	int rc;
+
+	if (l->starting)
+		return NULL;
+	rc = link_set_emcon(l->link, false);
+	/* Others on the same interface may have waited for this one. */
+	for (size_t i = 0; i < gw->nlinks; i++)
+		link_look_again(gw->links[i]->link);
+	if (rc == 0)
+		return NULL;
+	mule_emcon_voice(l);
+	return rc == -EBUSY ? "EMCON has ended, but another link holds the "
+			      "interface silent"
+			    : "EMCON has ended, but the kernel holds the "
+			      "interface silent; see the log";
 }
 
 static void
@@ -151,9 +190,10 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 			  : "still in EMCON: the queue could not write its end "
 			    "down";
 	} else if (c->node == 0 && !c->on) {
-		if (last)
-			end_silence(c);
-		else
+		if (last) {
+			in_force(c);
+			why = speak(l);
+		} else
 			why = "somebody else set it meanwhile";
 	}
 	if (c->done != NULL)
@@ -231,9 +271,9 @@ mule_emcon_set(
 		done(ctx, "the link is receive_only in the configuration");
 		return;
 	}
-	/* Silence needs no memory. */
-	if (on)
-		link_set_emcon(l->link, true);
+	/* Silence needs neither memory nor a disk. */
+	if (on && link_set_emcon(l->link, true) != 0)
+		mule_emcon_voice(l);
 	c = change_new(l, &l->own, 0, on);
 	if (c == NULL) {
 		done(ctx, on ? "silent until a restart: out of memory"
@@ -310,10 +350,20 @@ mule_emcon_note(struct mule_link *l)
 		commit(c, l->own.set);
 }
 
+static void
+warn_if_quiet(struct mule_link *l)
+{
+	int why = 0;
+
+	if (link_voice(l->link, &why) == BEARER_QUIET && why != 0)
+		mule_emcon_voice(l);
+}
+
 void
 mule_emcon_start(struct mule_link *l)
 {
 	const struct cfg *cfg = l->gw->cfg;
+	int rc;
 
 	for (size_t i = 0; i < cfg->nnodes; i++) {
 		if (!l->nodes[i].on || cfg->nodes[i].id == cfg->node.id)
@@ -322,9 +372,17 @@ mule_emcon_start(struct mule_link *l)
 			log_event(GW_LOG_ERR, "mule.memory", "link=%s node=%s",
 			    l->cfg->name, cfg->nodes[i].name);
 	}
-	if (l->own.on)
+	if (l->own.on) {
 		log_event(GW_LOG_INFO, "link.silent", "link=%s since=%" PRId64,
 		    l->cfg->name, l->own.since);
-	else
-		link_set_emcon(l->link, false);
+		warn_if_quiet(l);
+		return;
+	}
+	/* Better to hear it now than on the day of the order. */
+	rc = link_silence_try(l->link);
+	if (rc != 0)
+		log_event(GW_LOG_WARN, "link.kernel", "link=%s why=\"%s\"",
+		    l->cfg->name, strerror(-rc));
+	if (link_set_emcon(l->link, false) != 0)
+		mule_emcon_voice(l);
 }

@@ -34,7 +34,7 @@ on_event(void *ctx, struct link *link, const struct pmul_event *ev)
 		break;
 	case PMUL_EV_EMCON_LEFT: mule_emcon_left(l, ev->peer); break;
 	case PMUL_EV_JOIN:
-	case PMUL_EV_LEAVE: break;
+	case PMUL_EV_LEAVE: break; /* link.c has done it */
 	}
 }
 
@@ -44,6 +44,12 @@ on_active(void *ctx)
 	struct mule_link *l = ctx;
 
 	mule_keep_active(l->keep);
+}
+
+static void
+on_voice(void *ctx)
+{
+	mule_emcon_voice(ctx);
 }
 
 static void
@@ -89,6 +95,7 @@ open_link(struct mule_link *l, char *errbuf, size_t errcap)
 	struct link_config lc = {
 		.name = cfg->name,
 		.active = on_active,
+		.voice = on_voice,
 		.bearer = {
 			.emulated = cfg->bearer == CFG_BEARER_EMULATED,
 			.node_id = l->gw->cfg->node.id,
@@ -100,6 +107,10 @@ open_link(struct mule_link *l, char *errbuf, size_t errcap)
 			    (uint16_t)cfg->dport, (uint16_t)cfg->aport },
 			.groups = groups,
 			.ngroups = cfg->ngroups,
+			.pdu_max = cfg->pdu_max,
+			.silent = l->own.on,
+			.receive_only = cfg->receive_only,
+			.guard = BEARER_GUARD_BEST_EFFORT,
 		},
 	};
 	int rc;
@@ -125,7 +136,7 @@ free_parts(struct mule_link *l)
 }
 
 int
-mule_link_open(struct gateway *gw, const struct cfg_link *cfg, char *errbuf,
+mule_link_new(struct gateway *gw, const struct cfg_link *cfg, char *errbuf,
     size_t errcap, struct mule_link **ret_l)
 {
 	struct mule_link *l = calloc(1, sizeof(*l));
@@ -135,6 +146,8 @@ mule_link_open(struct gateway *gw, const struct cfg_link *cfg, char *errbuf,
 		return -ENOMEM;
 	l->gw = gw;
 	l->cfg = cfg;
+	/* Until it is started. */
+	l->starting = true;
 	rc = mule_emcon_load(l, errbuf, errcap);
 	if (rc == 0)
 		rc = mule_in_new(l, &l->in);
@@ -142,16 +155,18 @@ mule_link_open(struct gateway *gw, const struct cfg_link *cfg, char *errbuf,
 		rc = mule_out_new(l, &l->out);
 	if (rc == 0)
 		rc = mule_keep_new(l, &l->keep);
-	/* Until it is started. */
-	l->starting = true;
-	if (rc == 0)
-		rc = open_link(l, errbuf, errcap);
 	if (rc != 0) {
 		free_parts(l);
 		return rc;
 	}
 	*ret_l = l;
 	return 0;
+}
+
+int
+mule_link_open(struct mule_link *l, char *errbuf, size_t errcap)
+{
+	return open_link(l, errbuf, errcap);
 }
 
 int64_t
@@ -228,6 +243,11 @@ mule_link_close(struct mule_link **lp, void (*closed)(void *ctx), void *ctx)
 	*lp = NULL;
 	l->closed = closed;
 	l->closed_ctx = ctx;
+	/* It never got so far. */
+	if (l->link == NULL) {
+		release(l);
+		return;
+	}
 	mule_out_drain(l->out);
 	mule_in_drain(l->in);
 	mule_keep_drain(l->keep);

@@ -44,13 +44,17 @@ struct mule_link {
 };
 
 /*
- * Open the link cfg: its EMCON as it was, sockets, engine.  Nothing is sent
- * before mule_link_start() has brought back what the last life left.  0, or a
- * negative error with a line in errbuf.  Runs the loop until the queue has
- * answered.
+ * The link cfg, and what is known of its EMCON.  Runs the loop until the queue
+ * has answered.  0, or a negative error with a line in errbuf.
  */
-int mule_link_open(struct gateway *gw, const struct cfg_link *cfg, char *errbuf,
+int mule_link_new(struct gateway *gw, const struct cfg_link *cfg, char *errbuf,
     size_t errcap, struct mule_link **ret_l);
+
+/*
+ * Open sockets and engine, silent links first (see bearer.h).  Nothing is sent
+ * before mule_link_start() has brought back what the last life left.
+ */
+int mule_link_open(struct mule_link *l, char *errbuf, size_t errcap);
 void mule_link_start(struct mule_link *l);
 
 /* The queue has something for the link of that name. */
@@ -89,6 +93,9 @@ void mule_emcon_set(
     struct mule_link *l, bool on, long uid, mule_emcon_cb *done, void *ctx);
 void mule_emcon_set_node(struct mule_link *l, uint32_t id, bool on, long uid,
     mule_emcon_cb *done, void *ctx);
+
+/* The bearer's voice has changed by itself. */
+void mule_emcon_voice(struct mule_link *l);
 
 /* A node flagged as silent has spoken. */
 void mule_emcon_left(struct mule_link *l, uint32_t id);

@@ -178,6 +178,24 @@ emcon_nodes(const struct mule_link *l)
 	return a;
 }
 
+/* Whether what was ordered is so, down to the kernel. */
+static void
+put_voice(json_t *o, const struct mule_link *l)
+{
+	static const char *const names[] = {
+		[BEARER_SPEAKS] = "speaks",
+		[BEARER_SILENT] = "silent",
+		[BEARER_QUIET] = "quiet",
+		[BEARER_MUTED] = "muted",
+	};
+	int why = 0;
+	enum bearer_voice v = link_voice(l->link, &why);
+
+	(void)!json_object_set_new(o, "voice", json_string(names[v]));
+	(void)!json_object_set_new(
+	    o, "why", why != 0 ? json_string(strerror(-why)) : json_null());
+}
+
 static json_t *
 emcon(const struct mule_link *l)
 {
@@ -186,6 +204,7 @@ emcon(const struct mule_link *l)
 	(void)!json_object_set_new(o, "link", json_string(l->cfg->name));
 	(void)!json_object_set_new(
 	    o, "receive_only", json_boolean(l->cfg->receive_only));
+	put_voice(o, l);
 	(void)!json_object_set_new(o, "nodes", emcon_nodes(l));
 	return o;
 }

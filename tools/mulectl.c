@@ -192,6 +192,10 @@ show_silence(const char *indent, const char *who, const json_t *e)
 		printf(", the link is receive_only");
 	else
 		printf(", %s", set ? "set at run time" : "as configured");
+	if (strcmp(str(e, "voice"), "quiet") == 0)
+		printf("; the kernel may still speak (%s)", str(e, "why"));
+	if (strcmp(str(e, "voice"), "muted") == 0)
+		printf("; the interface is held silent (%s)", str(e, "why"));
 	putchar('\n');
 }
 
