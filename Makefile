@@ -59,7 +59,7 @@ PMUL_TESTS := seqset pdu parts pace tx tx_emcon node rx rx_ack engine scenario s
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext payload dsn
-CFG_TESTS := cfg values
+CFG_TESTS := cfg values links
 GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_link queue_disk queue_start
 
 ASN1_FUZZ := cdt

@@ -81,12 +81,16 @@ struct cfg_smtp {
 	uint64_t retry_jitter_pct; /* each wait is spread by so much, +- */
 };
 
+/* Whose dialect of P_MUL a node speaks. */
+enum cfg_compat { CFG_COMPAT_NONE, CFG_COMPAT_NTNU };
+
 /* A P_MUL node. */
 struct cfg_node {
 	const char *name;
 	uint32_t id;      /* Source_ID, Destination_ID; never 0 */
 	uint32_t address; /* where its Acks are sent; 0: where it sends from */
 	bool emcon;       /* silent from the start */
+	enum cfg_compat compat;
 };
 
 struct cfg_group {
@@ -98,8 +102,37 @@ struct cfg_group {
 	size_t nmember_ids;
 };
 
+/* MT-PRIORITY of RFC 6710: -9 to 9, of which 9 is the most urgent. */
+#define CFG_PRIORITY_MIN (-9)
+#define CFG_PRIORITY_MAX 9
+
+/* What one transmission may take. */
+struct cfg_limits {
+	uint64_t lifetime_us;
+	uint64_t max_message_size; /* of its payload */
+};
+
+/* The limits of some priorities. */
+struct cfg_priority {
+	struct cfg_span {
+		int32_t from, to; /* inclusive, from <= to */
+	} span;
+	struct cfg_limits limits;
+};
+
 enum cfg_bearer { CFG_BEARER_UDP, CFG_BEARER_EMULATED };
 enum cfg_tagging { CFG_TAGGING_IMPLICIT, CFG_TAGGING_EXPLICIT };
+
+/*
+ * Whether the kernel is kept from sending anything of its own to the link (IGMP
+ * reports, ARP) while we are in EMCON: it has to be or the link does not start,
+ * as well as can be, not at all.
+ */
+enum cfg_emcon_kernel {
+	CFG_EMCON_KERNEL_REQUIRED,
+	CFG_EMCON_KERNEL_BEST_EFFORT,
+	CFG_EMCON_KERNEL_OFF,
+};
 
 /* P_MUL parameters: ACP 142, names as there. */
 struct cfg_link {
@@ -113,8 +146,18 @@ struct cfg_link {
 	uint64_t bit_rate;                   /* bit/s */
 	uint64_t overhead; /* octets below P_MUL per datagram */
 	bool half_duplex;
+	uint64_t turnaround_us; /* half duplex: from hearing to sending */
+	bool receive_only;      /* never sends; then emcon is true as well */
+	bool emcon;             /* our own, when the node first starts */
+	enum cfg_emcon_kernel emcon_kernel;
+	uint32_t gg; /* group of all nodes: Request, Release, Announce */
+	uint32_t pool_first, pool_last; /* dynamic groups, inclusive; 0: none */
+	uint64_t wait_for_reject_time_us;
+	uint64_t announce_delay_us;
+	uint64_t announce_ct;
 	uint64_t pdu_max;
 	uint64_t ack_retransmission_time_us;
+	uint64_t ack_retransmission_min_us; /* 0: not measured */
 	uint64_t back_off_factor_pct;
 	uint64_t back_off_limit_pct; /* of ack_retransmission_time */
 	uint64_t ack_delay_upper_bound_us;
@@ -124,15 +167,20 @@ struct cfg_link {
 	uint64_t undefined_pdu_expiry_time_us;
 	uint64_t emcon_rtc;    /* retransmissions to silent nodes */
 	uint64_t emcon_rti_us; /* ...and the interval between them */
-	bool emcon;            /* this node is silent from the start */
-	bool receive_only;     /* ...and always */
 	uint64_t clock_skew_us;
+	uint64_t rx_lifetime_us;  /* of what comes in, without a clock; 0: its
+				   * Expiry_Time counts */
 	bool ranges;              /* 142(A): missing ranges as first, 0, last */
+	bool timestamp;           /* 142(A): times in Acks */
+	bool extra_address;       /* 142(A): Extra_Address_PDUs */
+	uint64_t polls;           /* ...before all is repeated */
 	enum cfg_tagging tagging; /* of CompressedData */
 	uint64_t expiry_us;       /* lifetime of a transmission */
-	uint64_t max_message_size;    /* of one transmission, either way */
-	uint64_t max_in_flight;       /* transmissions */
-	uint64_t max_in_flight_bytes; /* >= max_message_size */
+	uint64_t max_message_size;       /* of one transmission, either way */
+	uint64_t max_in_flight;          /* transmissions */
+	uint64_t max_in_flight_bytes;    /* >= max_message_size */
+	struct cfg_priority *priorities; /* no priority is in two */
+	size_t npriorities;
 	struct cfg_group *groups;
 	size_t ngroups;
 };
@@ -187,6 +235,12 @@ const struct cfg_route *cfg_route_find(
 
 /* The node with that Destination_ID, or NULL. */
 const struct cfg_node *cfg_node_by_id(const struct cfg *cfg, uint32_t id);
+
+/*
+ * What a transmission of that MT-PRIORITY may take on the link: by its table of
+ * priorities, else what the link says for all.
+ */
+struct cfg_limits cfg_link_limits(const struct cfg_link *l, int mt_priority);
 
 /*
  * The configuration as YAML with every default filled in: loading that gives

@@ -102,6 +102,24 @@ put_network(struct out *o, const struct cfg_network *n)
 	put_decimal(o, n->bits);
 }
 
+static void
+put_priority(struct out *o, int32_t v)
+{
+	if (v < 0)
+		put(o, "-");
+	put_decimal(o, (uint64_t)(v < 0 ? -v : v));
+}
+
+static void
+put_span(struct out *o, const struct cfg_span *s)
+{
+	put_priority(o, s->from);
+	if (s->to == s->from)
+		return;
+	put(o, "..");
+	put_priority(o, s->to);
+}
+
 static uint64_t
 number(const void *at)
 {
@@ -129,6 +147,7 @@ format_value(enum field_type type, const void *at, char buf[FORMAT_MAX])
 	case FIELD_BOOL: put(&o, *(const bool *)at ? "true" : "false"); break;
 	case FIELD_IPV4: put_ipv4(&o, *(const uint32_t *)at); break;
 	case FIELD_NETWORK: put_network(&o, at); break;
+	case FIELD_SPAN: put_span(&o, at); break;
 	case FIELD_NAME:
 	case FIELD_PATH:
 	case FIELD_INTERFACE:

@@ -33,6 +33,7 @@ enum field_type {
 	FIELD_PERCENT,  /* 20% */
 	FIELD_IPV4,     /* uint32_t */
 	FIELD_NETWORK,  /* struct cfg_network */
+	FIELD_SPAN,     /* struct cfg_span of priorities: 4, -9..-1 */
 	FIELD_ENDPOINT, /* struct cfg_endpoint; host may be a name */
 	FIELD_ADDRESS,  /* struct cfg_endpoint; host is numeric */
 	FIELD_CHOICE,   /* enum: index into choices */

@@ -94,6 +94,7 @@ present(const struct field *f, const void *base)
 	case FIELD_FACTOR:
 	case FIELD_PERCENT:
 	case FIELD_NETWORK:
+	case FIELD_SPAN:
 	case FIELD_CHOICE: break;
 	}
 	return true;
@@ -125,7 +126,8 @@ put_scalar(struct out *o, enum field_type type, const char *const *choices,
 	case FIELD_FACTOR:
 	case FIELD_PERCENT:
 	case FIELD_IPV4:
-	case FIELD_NETWORK: put(o, format_value(type, at, buf)); break;
+	case FIELD_NETWORK:
+	case FIELD_SPAN: put(o, format_value(type, at, buf)); break;
 	case FIELD_STRUCT:
 	case FIELD_LIST: break;
 	}

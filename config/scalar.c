@@ -255,6 +255,38 @@ to_network(struct text t, struct cfg_network *ret_n)
 	return true;
 }
 
+/* --- priorities ---------------------------------------------------------------- */
+
+static bool
+take_priority(struct text *t, int32_t *ret_v)
+{
+	bool negative = take(t, '-');
+	uint64_t v;
+
+	/* As many on both sides of zero. */
+	if (!take_number(t, &v) || v > CFG_PRIORITY_MAX || (negative && v == 0))
+		return false;
+	*ret_v = negative ? -(int32_t)v : (int32_t)v;
+	return true;
+}
+
+static bool
+to_span(struct text t, struct cfg_span *ret_s)
+{
+	struct cfg_span s;
+
+	if (!take_priority(&t, &s.from))
+		return false;
+	s.to = s.from;
+	if (t.len > 0 &&
+	    (!take(&t, '.') || !take(&t, '.') || !take_priority(&t, &s.to)))
+		return false;
+	if (t.len > 0 || s.to < s.from)
+		return false;
+	*ret_s = s;
+	return true;
+}
+
 /* --- names ---------------------------------------------------------------------- */
 
 /* One label at the start; RFC 1123 2.1. */
@@ -440,6 +472,7 @@ scalar_expected(enum field_type type)
 	case FIELD_PERCENT: return "a percentage like 20%";
 	case FIELD_IPV4: return "an IPv4 address";
 	case FIELD_NETWORK: return "an IPv4 network like 10.0.0.0/8";
+	case FIELD_SPAN: return "a priority from -9 to 9, or some like -9..-1";
 	case FIELD_ENDPOINT: return "host:port";
 	case FIELD_ADDRESS: return "address:port";
 	case FIELD_CHOICE: return "one of a few words";
@@ -489,6 +522,7 @@ convert(struct loader *ld, const struct field *f, struct text t, void *to)
 	case FIELD_PERCENT: return to_number(t, percents, to);
 	case FIELD_IPV4: return to_ipv4(t, to);
 	case FIELD_NETWORK: return to_network(t, to);
+	case FIELD_SPAN: return to_span(t, to);
 	case FIELD_ENDPOINT: return to_endpoint(ld, t, false, to);
 	case FIELD_ADDRESS: return to_endpoint(ld, t, true, to);
 	case FIELD_CHOICE: return to_choice(f, t, to);

@@ -118,6 +118,7 @@ struct change {
 	bool on;
 	uint64_t serial;
 	long uid;
+	int kernel; /* on: a negative errno if it may still speak */
 	mule_emcon_cb *done;
 	void *ctx;
 };
@@ -196,6 +197,10 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 		} else
 			why = "somebody else set it meanwhile";
 	}
+	/* As well as can be was all that was asked, and the answer shows it. */
+	if (why == NULL && c->kernel != 0 &&
+	    l->cfg->emcon_kernel == CFG_EMCON_KERNEL_REQUIRED)
+		why = "in EMCON, but the kernel may still speak; see the log";
 	if (c->done != NULL)
 		c->done(c->ctx, why);
 	free(c);
@@ -253,11 +258,13 @@ change_new(struct mule_link *l, struct mule_emcon *e, uint32_t node, bool on)
 static int
 tell_engine(struct mule_link *l, uint32_t id, bool emcon)
 {
-	/* What else is known about the node stays. */
-	struct pmul_node n = pmul_engine_node(link_engine(l->link), id);
+	const struct cfg_node *node = cfg_node_by_id(l->gw->cfg, id);
+	struct pmul_node n = {
+		.id = id,
+		.emcon = emcon,
+		.ntnu = node != NULL && node->compat == CFG_COMPAT_NTNU,
+	};
 
-	n.id = id;
-	n.emcon = emcon;
 	return link_set_node(l->link, &n);
 }
 
@@ -266,13 +273,16 @@ mule_emcon_set(
     struct mule_link *l, bool on, long uid, mule_emcon_cb *done, void *ctx)
 {
 	struct change *c;
+	int kernel = 0;
 
 	if (!on && l->cfg->receive_only) {
 		done(ctx, "the link is receive_only in the configuration");
 		return;
 	}
 	/* Silence needs neither memory nor a disk. */
-	if (on && link_set_emcon(l->link, true) != 0)
+	if (on)
+		kernel = link_set_emcon(l->link, true);
+	if (kernel != 0)
 		mule_emcon_voice(l);
 	c = change_new(l, &l->own, 0, on);
 	if (c == NULL) {
@@ -281,6 +291,7 @@ mule_emcon_set(
 		return;
 	}
 	c->uid = uid;
+	c->kernel = kernel;
 	c->done = done;
 	c->ctx = ctx;
 	if (on)
@@ -366,9 +377,9 @@ mule_emcon_start(struct mule_link *l)
 	int rc;
 
 	for (size_t i = 0; i < cfg->nnodes; i++) {
-		if (!l->nodes[i].on || cfg->nodes[i].id == cfg->node.id)
+		if (cfg->nodes[i].id == cfg->node.id)
 			continue;
-		if (tell_engine(l, cfg->nodes[i].id, true) != PMUL_OK)
+		if (tell_engine(l, cfg->nodes[i].id, l->nodes[i].on) != PMUL_OK)
 			log_event(GW_LOG_ERR, "mule.memory", "link=%s node=%s",
 			    l->cfg->name, cfg->nodes[i].name);
 	}

@@ -53,6 +53,25 @@ on_voice(void *ctx)
 }
 
 static void
+pmul_timers(const struct cfg_link *cfg, struct pmul_config *p)
+{
+	p->ack_retx_us = cfg->ack_retransmission_time_us;
+	p->ack_retx_min_us = cfg->ack_retransmission_min_us;
+	p->backoff_pct = (uint32_t)cfg->back_off_factor_pct;
+	p->backoff_limit_pct = (uint32_t)cfg->back_off_limit_pct;
+	p->ack_delay_us = cfg->ack_delay_upper_bound_us;
+	p->ack_pdu_us = cfg->ack_pdu_time_us;
+	p->ack_pdu_repeats = (uint32_t)cfg->ack_pdu_repeats;
+	p->emcon_rtc = (uint32_t)cfg->emcon_rtc;
+	p->emcon_rti_us = cfg->emcon_rti_us;
+	p->undefined_expiry_us = cfg->undefined_pdu_expiry_time_us;
+	p->skew_s = (uint32_t)(cfg->clock_skew_us / 1000000);
+	p->rx_lifetime_us = cfg->rx_lifetime_us;
+	p->wait_for_reject_us = cfg->wait_for_reject_time_us;
+	p->announce_delay_us = cfg->announce_delay_us;
+}
+
+static void
 pmul_parameters(
     const struct gateway *gw, const struct cfg_link *cfg, struct pmul_config *p)
 {
@@ -64,18 +83,16 @@ pmul_parameters(
 	p->overhead_bytes = (uint16_t)cfg->overhead;
 	p->pdu_max = (uint16_t)cfg->pdu_max;
 	p->half_duplex = cfg->half_duplex;
-	p->ack_retx_us = cfg->ack_retransmission_time_us;
-	p->backoff_pct = (uint32_t)cfg->back_off_factor_pct;
-	p->backoff_limit_pct = (uint32_t)cfg->back_off_limit_pct;
-	p->ack_delay_us = cfg->ack_delay_upper_bound_us;
-	p->ack_pdu_us = cfg->ack_pdu_time_us;
-	p->ack_pdu_repeats = (uint32_t)cfg->ack_pdu_repeats;
-	p->emcon_rtc = (uint32_t)cfg->emcon_rtc;
-	p->emcon_rti_us = cfg->emcon_rti_us;
-	p->mm = (uint16_t)cfg->mm;
-	p->undefined_expiry_us = cfg->undefined_pdu_expiry_time_us;
-	p->skew_s = (uint32_t)(cfg->clock_skew_us / 1000000);
+	p->turnaround_us = cfg->turnaround_us;
 	p->ranges = cfg->ranges;
+	p->timestamp = cfg->timestamp;
+	p->extra_address = cfg->extra_address;
+	p->polls = (uint32_t)cfg->polls;
+	p->mm = (uint16_t)cfg->mm;
+	pmul_timers(cfg, p);
+	p->pool_first = cfg->pool_first;
+	p->pool_last = cfg->pool_last;
+	p->announce_ct = (uint32_t)cfg->announce_ct;
 	p->tx_messages_max = (uint32_t)cfg->max_in_flight;
 	p->tx_bytes_max = cfg->max_in_flight_bytes;
 	p->destinations_max = DESTINATIONS_MAX;
@@ -84,7 +101,22 @@ pmul_parameters(
 	p->rx_bytes_max = cfg->max_in_flight_bytes;
 	p->held_messages_max = HELD_MAX;
 	p->tombstones_max = MULE_TOMBSTONES_MAX;
+	/* Every one of them may be flagged. */
+	if (gw->cfg->nnodes > p->nodes_max)
+		p->nodes_max = (uint32_t)gw->cfg->nnodes;
+	p->groups_max = BEARER_DYNAMIC_MAX;
 	p->events_max = EVENTS_MAX;
+}
+
+static enum bearer_guard
+guard_of(const struct cfg_link *cfg)
+{
+	switch (cfg->emcon_kernel) {
+	case CFG_EMCON_KERNEL_REQUIRED: return BEARER_GUARD_REQUIRED;
+	case CFG_EMCON_KERNEL_BEST_EFFORT: return BEARER_GUARD_BEST_EFFORT;
+	case CFG_EMCON_KERNEL_OFF: break;
+	}
+	return BEARER_GUARD_OFF;
 }
 
 static int
@@ -107,10 +139,11 @@ open_link(struct mule_link *l, char *errbuf, size_t errcap)
 			    (uint16_t)cfg->dport, (uint16_t)cfg->aport },
 			.groups = groups,
 			.ngroups = cfg->ngroups,
+			.all_nodes = cfg->gg,
 			.pdu_max = cfg->pdu_max,
 			.silent = l->own.on,
 			.receive_only = cfg->receive_only,
-			.guard = BEARER_GUARD_BEST_EFFORT,
+			.guard = guard_of(cfg),
 		},
 	};
 	int rc;
@@ -172,7 +205,15 @@ mule_link_open(struct mule_link *l, char *errbuf, size_t errcap)
 int64_t
 mule_link_keep_until(const struct mule_link *l, int64_t expiry_s)
 {
-	return expiry_s + (int64_t)(l->cfg->clock_skew_us / 1000000);
+	int64_t by_clock =
+	    expiry_s + (int64_t)(l->cfg->clock_skew_us / 1000000);
+	int64_t by_life =
+	    clock_wall_s() + (int64_t)(l->cfg->rx_lifetime_us / 1000000);
+
+	/* Without a clock of our own its Expiry_Time says nothing. */
+	if (l->cfg->rx_lifetime_us > 0 && by_life > by_clock)
+		return by_life;
+	return by_clock;
 }
 
 /* --- start ------------------------------------------------------------------- */
