@@ -45,7 +45,7 @@ GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/bearer_silence.c gateway/
 	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
 	gateway/mule_emcon.c gateway/mule_in.c gateway/mule_keep.c gateway/mule_link.c \
 	gateway/mule_out.c gateway/mule_pack.c \
-	gateway/notify.c gateway/route.c gateway/sched.c gateway/silence.c gateway/smtp_in.c \
+	gateway/notify.c gateway/route.c gateway/sched.c gateway/silence.c gateway/silence_check.c gateway/smtp_in.c \
 	gateway/smtp_out.c gateway/status.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
 	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
 	gateway/queue_link.c gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
@@ -168,7 +168,7 @@ $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 
 # Drives bearers for tests/test_silence.py.
 PROBE_SRC := gateway/test/bearer_probe.c gateway/bearer.c gateway/bearer_silence.c \
-	gateway/bearer_udp.c gateway/silence.c
+	gateway/bearer_udp.c gateway/silence.c gateway/silence_check.c
 $(B)/bearer-probe: $(call obj,$(PROBE_SRC))
 	$(link) $(call pc,libuv libmnl)
 

@@ -276,12 +276,30 @@ empty_queue(int ifindex)
 	return rc;
 }
 
+static int
+refuse_loopback(int ifindex)
+{
+	struct ifreq ifr = { .ifr_flags = 0 };
+	int fd, rc;
+
+	if (if_indextoname((unsigned)ifindex, ifr.ifr_name) == NULL)
+		return -ENODEV;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	rc = ioctl(fd, SIOCGIFFLAGS, &ifr) != 0 ? -errno : 0;
+	close(fd);
+	return rc == 0 && ifr.ifr_flags & IFF_LOOPBACK ? -EINVAL : rc;
+}
+
 int
 silence_set(int ifindex)
 {
 	bool silent = false;
-	int rc = silence_get(ifindex, &silent);
+	int rc = refuse_loopback(ifindex);
 
+	if (rc == 0)
+		rc = silence_get(ifindex, &silent);
 	if (rc != 0)
 		return rc;
 	if (silent) {
@@ -315,8 +333,10 @@ silence_clear(int ifindex)
 int
 silence_try(int ifindex)
 {
-	int rc = add_clsact(ifindex);
+	int rc = refuse_loopback(ifindex);
 
+	if (rc == 0)
+		rc = add_clsact(ifindex);
 	if (rc == 0)
 		rc = add_filter(ifindex, PRIO_TRY, TC_ACT_UNSPEC);
 	/* Left by a process that died in between. */

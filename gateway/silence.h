@@ -31,6 +31,7 @@
 #define MULETEER_GATEWAY_SILENCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* "MULE" */
@@ -39,8 +40,8 @@
 /*
  * Nothing leaves the interface from now on, and what waited in its queue is
  * thrown away.  0 only when the rule has been read back and no other filter
- * comes before it; does nothing when that is so already.  -EPERM without the
- * privilege; -EBUSY when another filter comes first; -ENOENT or -EOPNOTSUPP
+ * comes before it.  Again changes nothing.  -EPERM without the privilege;
+ * -EINVAL for the loopback interface, which reaches no radio; -EBUSY when another filter comes first; -ENOENT or -EOPNOTSUPP
  * where the kernel lacks clsact or cls_bpf.  After an error the rule may or
  * may not be there.
  */
@@ -70,6 +71,19 @@ int silence_try(int ifindex);
  */
 int silence_watch_open(void);
 void silence_watch_empty(int fd);
+
+/*
+ * The rule silences everything on the interface, so the radio should have it
+ * for itself.  addresses, n of them in host order, are where services of ours
+ * listen (not 0.0.0.0); why says in words what was found.
+ */
+enum silence_shared {
+	SILENCE_DEDICATED,    /* nothing speaks against it */
+	SILENCE_DOUBTFUL,     /* the default route; a bridge, bond or VLAN */
+	SILENCE_CUTS_SERVICE, /* a service of ours listens there */
+};
+enum silence_shared silence_shared(const char *ifname,
+    const uint32_t *addresses, size_t n, char *why, size_t cap);
 
 /* What the interface has transmitted since it exists. */
 int silence_count(int ifindex, uint64_t *ret_frames, uint64_t *ret_octets);

@@ -8,6 +8,7 @@
  *	silence N on|off   join N GROUP   leave N GROUP   voice N   try N
  *	send N TO TEXT     TO is a group, gg, or an address (APORT)
  *	counters N   close N
+ *	shared INTERFACE ADDRESS
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "gateway/bearer.h"
+#include "gateway/silence.h"
 
 #define WORDS 16
 
@@ -128,6 +130,19 @@ show(struct bearer *b, const char *what)
 	    (uintmax_t)c->full, (uintmax_t)c->restored);
 }
 
+/* shared INTERFACE ADDRESS: exactly what silence_shared() says. */
+static int
+do_shared(const char *ifname, const char *listening)
+{
+	uint32_t a = address(listening);
+	char why[256];
+	int shared = (int)silence_shared(ifname, &a, 1, why, sizeof(why));
+
+	if (shared != SILENCE_DEDICATED)
+		fprintf(stderr, "%s\n", why);
+	return shared;
+}
+
 static void
 carry_out(char **w, size_t n)
 {
@@ -136,6 +151,8 @@ carry_out(char **w, size_t n)
 
 	if (n >= 4 && strcmp(w[0], "open") == 0 && *b == NULL)
 		rc = do_open(b, w);
+	else if (n == 3 && strcmp(w[0], "shared") == 0)
+		rc = do_shared(w[1], w[2]);
 	else if (n < 2 || *b == NULL)
 		rc = -1000;
 	else if (strcmp(w[0], "voice") == 0 || strcmp(w[0], "counters") == 0) {
