@@ -250,6 +250,8 @@ def test_leaving_silence_reports_the_groups_and_sends_at_once(air):
 
 def test_entering_silence_stops_what_waits_in_the_queue(air):
     air.tc("qdisc add dev rf0 root tbf rate 2400bit burst 600 limit 100000")
+    # Adding clsact would empty the queue by itself.
+    air.tc("qdisc add dev rf0 clsact")
     probe = air.probe()
     assert probe(f"open 0 rf0 {FLEET} gg={GG}") == 0
     assert probe(f"join 0 {POOL}") == 0
