@@ -41,6 +41,7 @@
 #include "pmul/pmul.h"
 #include "pmul/prng.h"
 #include "pmul/ring.h"
+#include "pmul/rtt.h"
 #include "pmul/table.h"
 
 struct pmul_tx;
@@ -63,6 +64,7 @@ struct pmul_engine {
 	struct pmul_clock now; /* of the call being served, or the last one */
 	struct pmul_prng prng;
 	struct pmul_pace pace;
+	struct pmul_rtt rtt;
 	struct pmul_heap timers;   /* by monotonic microseconds */
 	struct pmul_heap expiries; /* by wall seconds */
 	struct pmul_heap acks;     /* struct pmul_peer: an Ack is due */

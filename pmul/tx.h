@@ -41,9 +41,12 @@ struct pmul_tx_dest {
 	bool heard;     /* an Ack told us something */
 	bool responded; /* to the last round that asked it */
 	bool complete;
-	bool emcon; /* flagged as silent: it is not waited for */
-	bool named; /* in the present round */
-	bool blind; /* the present round sends everything, for this one */
+	bool emcon;   /* flagged as silent: it is not waited for */
+	bool named;   /* in the present round */
+	bool blind;   /* the present round sends everything, for this one */
+	bool served;  /* ...sends what it lacks, not only asks */
+	bool suspect; /* it has asked for that again, or before */
+	bool clear;   /* its response can be to no other round */
 };
 
 struct pmul_tx {
@@ -78,10 +81,14 @@ struct pmul_tx {
 	uint32_t rounds;        /* begun; 1 is the first pass */
 	uint32_t silents;       /* ...of these: for those in EMCON */
 	uint64_t stretch_pct;   /* ACK_RE-TRANSMISSION backed off so far */
+	bool hurried;           /* its timer comes earlier than that */
+	uint64_t began_us;      /* the last round for those that answer */
+	uint64_t ended_us;      /* ...its last PDU left the air */
 	uint64_t mute_until_us; /* OVER: rate limit of answers */
 
 	/* The present round. */
 	enum pmul_tx_kind kind;
+	bool needy;         /* somebody has asked for numbers since it began */
 	bool asks;          /* it has to end with an Extra_Address_PDU set */
 	bool extra;         /* ...which has begun */
 	uint32_t addressed; /* of the set: entries of open looked at */
@@ -118,7 +125,8 @@ void pmul_tx_begin_extra(struct pmul_tx *tx);
 struct pmul_tx_dest *pmul_tx_dest(const struct pmul_tx *tx, uint32_t id);
 
 /* Its response to the present round is not waited for any more. */
-void pmul_tx_respond(struct pmul_tx *tx, struct pmul_tx_dest *d);
+void pmul_tx_respond(
+    struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d);
 
 /* It was silent; now it is waited for. */
 void pmul_tx_unsilence(struct pmul_tx *tx, struct pmul_tx_dest *d);

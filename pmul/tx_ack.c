@@ -137,7 +137,7 @@ static void
 complete(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d)
 {
 	heard(tx, d);
-	pmul_tx_respond(tx, d);
+	pmul_tx_respond(e, tx, d);
 	d->complete = true;
 	tx->incomplete--;
 	pmul_seqset_release(&d->missing);
@@ -189,29 +189,69 @@ is_response(
 	       pmul_seqset_last(&d->missing) <= tx->cursor;
 }
 
+/* Whether the entry lists exactly what d was known to lack. */
+static bool
+is_same(const struct pmul_tx_dest *d, const struct pmul_ack_entry *entry)
+{
+	uint16_t first, last;
+	uint32_t count = 0, gap;
+	size_t pos = 0;
+
+	while (pmul_ack_next_range(entry, &pos, &first, &last)) {
+		gap = pmul_seqset_next_gap(&d->missing, first - 1u);
+		if (first > d->missing.max || (gap != 0 && gap <= last))
+			return false;
+		count += last - first + 1u;
+	}
+	return count == d->missing.count;
+}
+
+/*
+ * With Extra_Address_PDUs a receiver may speak twice about one round, and the
+ * second time we have repeated what it asked for.  A list that is the same as
+ * before, or comes sooner than the way there and back allows, is taken down,
+ * but is no response: those numbers may be arriving just now.
+ */
+static bool
+is_doubtful(const struct pmul_engine *e, const struct pmul_tx *tx,
+    const struct pmul_tx_dest *d, const struct pmul_ack_entry *entry)
+{
+	uint64_t since =
+	    tx->phase == PMUL_TX_SENDING ? tx->began_us : tx->ended_us;
+
+	if (!e->cfg.extra_address || tx->rounds == 1 || !d->served)
+		return false;
+	return is_same(d, entry) || e->now.mono.us < since ||
+	       e->now.mono.us - since < e->rtt.least_us / 2;
+}
+
 /*
  * Numbers above the last one listed are unknown, not received: a destination
  * is complete only when it says so with an empty list.  But what it once
  * listed and now does not, it has, for lists name the lowest numbers first.
  */
 static void
-incomplete(struct pmul_tx *tx, struct pmul_tx_dest *d,
+incomplete(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d,
     const struct pmul_ack_entry *entry)
 {
 	uint32_t last = last_listed(tx, entry);
-	bool response;
+	bool response, doubtful;
 
 	/* A list without a usable number says nothing at all. */
 	if (last == 0)
 		return;
 	response = is_response(tx, d, last);
+	doubtful = is_doubtful(e, tx, d, entry);
 	heard(tx, d);
 	replace_missing(tx, d, entry, last);
 	if (tx->phase == PMUL_TX_SENDING && tx->kind == PMUL_TX_REPEAT &&
 	    !tx->extra)
 		join_round(tx, d);
-	if (response)
-		pmul_tx_respond(tx, d);
+	tx->needy = true;
+	if (response && doubtful)
+		d->suspect = true;
+	else if (response)
+		pmul_tx_respond(e, tx, d);
 }
 
 /* Whether it can be true, and so was said by the node. */
@@ -237,7 +277,7 @@ take(struct pmul_engine *e, struct pmul_tx *tx, uint32_t from,
 	if (entry->nmissing == 0)
 		complete(e, tx, d);
 	else
-		incomplete(tx, d, entry);
+		incomplete(e, tx, d, entry);
 	pmul_tx_settle(e, tx);
 	return true;
 }

@@ -19,6 +19,12 @@
 
 #include <assert.h>
 
+static uint64_t
+add(uint64_t a, uint64_t b)
+{
+	return a < UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
 /* --- a round begins -------------------------------------------------------- */
 
 static void
@@ -57,13 +63,12 @@ static void
 serve_or_ask(
     const struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d)
 {
-	if (!d->responded && e->cfg.extra_address && d->asked < e->cfg.polls &&
-	    tx->rounds > 1) {
-		d->asked++;
-		return;
-	}
-	d->asked = 0;
-	serve(tx, d);
+	d->served = d->responded || d->suspect || tx->rounds == 1 ||
+		    !e->cfg.extra_address || d->asked >= e->cfg.polls;
+	d->suspect = false;
+	if (d->served)
+		serve(tx, d);
+	d->asked = d->served ? 0 : d->asked + 1;
 }
 
 /*
@@ -73,15 +78,21 @@ serve_or_ask(
 static void
 repeat(struct pmul_engine *e, struct pmul_tx *tx)
 {
+	/* By configuration, no Ack to an earlier round comes any more. */
+	bool late = tx->rounds == 1 ||
+		    e->now.mono.us >= add(tx->ended_us, e->cfg.ack_retx_us);
 	bool data;
 
 	tx->waiting = 0;
+	tx->needy = false;
+	tx->began_us = e->now.mono.us;
 	for (uint32_t i = 0; i < tx->nopen; i++) {
 		struct pmul_tx_dest *d = &tx->dests[tx->open[i]];
 
 		if (d->emcon)
 			continue;
 		serve_or_ask(e, tx, d);
+		d->clear = d->responded || late;
 		d->responded = false;
 		tx->waiting++;
 	}
@@ -202,15 +213,32 @@ static void
 arm(struct pmul_engine *e, struct pmul_heap_node *timer, uint64_t us)
 {
 	struct pmul_mono end = pmul_pace_end(&e->pace, e->now.mono);
-	uint64_t spare = UINT64_MAX - 1 - end.us;
+	uint64_t at = add(end.us, us);
 
-	pmul_heap_put(&e->timers, timer, end.us + (us < spare ? us : spare));
+	/* A timer that is set always comes before "never". */
+	pmul_heap_put(&e->timers, timer, at < UINT64_MAX ? at : UINT64_MAX - 1);
 }
 
+/* ACK_RE-TRANSMISSION_TIME, as measured where that is wanted, backed off. */
 static uint64_t
 retx_us(const struct pmul_engine *e, const struct pmul_tx *tx)
 {
-	return percent(e->cfg.ack_retx_us, tx->stretch_pct);
+	uint64_t us = e->cfg.ack_retx_us;
+
+	if (e->cfg.ack_retx_min_us > 0)
+		us = pmul_rtt_bound(&e->rtt, e->cfg.ack_retx_min_us, us);
+	return percent(us, tx->stretch_pct);
+}
+
+/* From the end of a round until those that it asks have had their say. */
+static uint64_t
+answers_us(const struct pmul_engine *e, uint32_t n)
+{
+	/* An Ack that lists a few numbers. */
+	uint64_t us = n * pmul_pace_air_us(
+			      &e->pace, PMUL_ACK_HEADER + PMUL_ACK_ENTRY + 8);
+
+	return add(add(us, e->cfg.turnaround_us), e->cfg.ack_delay_us);
 }
 
 static bool
@@ -233,8 +261,32 @@ end_round(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	pmul_heap_remove(&e->sends, &tx->sending);
 	tx->phase = PMUL_TX_WAITING;
-	if (tx->kind == PMUL_TX_REPEAT && tx->incomplete > tx->silent)
-		arm(e, &tx->timer, retx_us(e, tx));
+	if (tx->kind != PMUL_TX_REPEAT || tx->incomplete == tx->silent)
+		return;
+	arm(e, &tx->timer, retx_us(e, tx));
+	tx->ended_us = pmul_pace_end(&e->pace, e->now.mono).us;
+	tx->hurried = false;
+}
+
+/*
+ * Somebody has asked for numbers: they are sent when the Acks of the others
+ * should have come, and these are asked in the same round.  Only where that
+ * costs no more than naming them.
+ */
+static void
+hurry(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	uint64_t at;
+
+	if (!tx->needy || !e->cfg.extra_address || tx->timer.place == 0 ||
+	    e->rtt.least_us == 0)
+		return;
+	at = add(tx->ended_us, answers_us(e, tx->incomplete - tx->silent));
+	at = add(at, e->rtt.least_us);
+	if (at >= tx->timer.key)
+		return;
+	tx->hurried = true;
+	pmul_heap_put(&e->timers, &tx->timer, at);
 }
 
 /* The timer of the silent runs while they have repetitions to come. */
@@ -257,8 +309,12 @@ settle_repeat(struct pmul_engine *e, struct pmul_tx *tx)
 	if (tx->incomplete == tx->silent) {
 		pmul_heap_remove(&e->timers, &tx->timer);
 		tx->due &= ~PMUL_TX_DUE_REPEAT;
-	} else if (tx->phase != PMUL_TX_SENDING && tx->waiting == 0)
+	} else if (tx->phase != PMUL_TX_SENDING && tx->waiting == 0) {
 		tx->due |= PMUL_TX_DUE_REPEAT;
+		/* Backing off is for those that do not respond. */
+		tx->stretch_pct = 100;
+	} else if (tx->phase == PMUL_TX_WAITING)
+		hurry(e, tx);
 	if ((tx->due & PMUL_TX_DUE_REPEAT) != 0)
 		pmul_heap_remove(&e->timers, &tx->timer);
 }
@@ -295,7 +351,8 @@ pmul_tx_timer(struct pmul_engine *e, struct pmul_tx *tx)
 	uint64_t next = percent(tx->stretch_pct, e->cfg.backoff_pct);
 	uint64_t limit = e->cfg.backoff_limit_pct;
 
-	tx->stretch_pct = next < limit ? next : limit;
+	if (!tx->hurried)
+		tx->stretch_pct = next < limit ? next : limit;
 	pmul_heap_remove(&e->timers, &tx->timer);
 	tx->due |= PMUL_TX_DUE_REPEAT;
 	pmul_tx_settle(e, tx);
@@ -309,18 +366,28 @@ pmul_tx_silence(struct pmul_engine *e, struct pmul_tx *tx)
 	pmul_tx_settle(e, tx);
 }
 
-void
-pmul_tx_respond(struct pmul_tx *tx, struct pmul_tx_dest *d)
+static void
+cease_waiting(struct pmul_tx *tx, struct pmul_tx_dest *d)
 {
 	if (!d->responded && !d->emcon)
 		tx->waiting--;
 	d->responded = true;
 }
 
+void
+pmul_tx_respond(
+    struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d)
+{
+	if (!d->responded && d->clear && tx->phase != PMUL_TX_SENDING &&
+	    e->now.mono.us > tx->ended_us)
+		pmul_rtt_sample(&e->rtt, e->now.mono.us - tx->ended_us);
+	cease_waiting(tx, d);
+}
+
 static void
 fall_silent(struct pmul_tx *tx, struct pmul_tx_dest *d)
 {
-	pmul_tx_respond(tx, d);
+	cease_waiting(tx, d);
 	d->emcon = true;
 	tx->silent++;
 	/* A round that goes on for the others does not send all for it. */
@@ -335,7 +402,7 @@ pmul_tx_unsilence(struct pmul_tx *tx, struct pmul_tx_dest *d)
 {
 	d->emcon = false;
 	tx->silent--;
-	d->responded = false;
+	d->responded = d->clear = d->served = false;
 	tx->waiting++;
 }
 
