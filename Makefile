@@ -61,7 +61,7 @@ SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext payload dsn
 CFG_TESTS := cfg values links
-GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_link queue_disk queue_start
+GATEWAY_TESTS := flow body link queue queue_ready queue_transmit queue_link queue_disk queue_start
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine

@@ -226,8 +226,8 @@ link_set_emcon(struct link *l, bool on)
 
 	l->emcon = on;
 	if (on) {
-		link_look_again(l);
 		l->stuck = false;
+		link_look_again(l);
 		return bearer_silence(l->bearer, true);
 	}
 	rc = bearer_silence(l->bearer, false);
