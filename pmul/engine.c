@@ -9,6 +9,7 @@
 #include "pmul/ack.h"
 #include "pmul/node.h"
 #include "pmul/rx.h"
+#include "pmul/turn.h"
 #include "pmul/tx.h"
 
 /* --- what the parts share --------------------------------------------------- */
@@ -251,6 +252,7 @@ accept_pdu(struct pmul_engine *e, const struct pmul_addr *from,
 		return rc;
 	e->counters.pdus_in++;
 	e->counters.bytes_in += pdu->length;
+	pmul_turn_heard(e, pdu);
 	peer = pmul_peer_find(e, pdu->source);
 	if (peer != NULL && from != NULL && pdu->type != PMUL_ACK)
 		peer->addr = *from;
@@ -337,6 +339,21 @@ pmul_engine_tick(struct pmul_engine *e, struct pmul_clock now)
 		fire(e, n);
 }
 
+/* When something may leave. */
+static uint64_t
+next_pdu_at(const struct pmul_engine *e)
+{
+	struct pmul_heap_node *n = pmul_heap_top(&e->sends);
+	uint64_t at = pmul_pace_end(&e->pace, e->now.mono).us, turn;
+
+	if (e->emcon || (n == NULL && pmul_heap_top(&e->acks) == NULL))
+		return PMUL_MONO_NEVER.us;
+	if (pmul_heap_top(&e->acks) != NULL)
+		return at;
+	turn = pmul_turn_at(e, PMUL_CONTAINER(n, struct pmul_tx, sending));
+	return turn > at ? turn : at;
+}
+
 struct pmul_mono
 pmul_engine_deadline(const struct pmul_engine *e)
 {
@@ -355,11 +372,8 @@ pmul_engine_deadline(const struct pmul_engine *e)
 		at = pmul_after(e, at);
 		best = at < best ? at : best;
 	}
-	if (!e->emcon && (pmul_heap_top(&e->acks) != NULL ||
-			     pmul_heap_top(&e->sends) != NULL)) {
-		at = pmul_pace_end(&e->pace, e->now.mono).us;
-		best = at < best ? at : best;
-	}
+	at = next_pdu_at(e);
+	best = at < best ? at : best;
 	return (struct pmul_mono){ best };
 }
 
@@ -382,10 +396,6 @@ next_ack(struct pmul_engine *e, struct pmul_where *where, void *buf, size_t cap)
 	return len;
 }
 
-/*
- * On a half duplex link this is the place to let the Acks of a round come in
- * before the next data is sent.
- */
 static size_t
 next_send(
     struct pmul_engine *e, struct pmul_where *where, void *buf, size_t cap)
@@ -397,6 +407,8 @@ next_send(
 	if (n == NULL)
 		return 0;
 	tx = PMUL_CONTAINER(n, struct pmul_tx, sending);
+	if (e->now.mono.us < pmul_turn_at(e, tx))
+		return 0;
 	len = pmul_tx_put(e, tx, where, buf, cap);
 	assert(len > 0);
 	pmul_pace_sent(&e->pace, e->now.mono, len);

@@ -7,6 +7,7 @@
  *	tx_put.c  ...its PDUs
  *	tx_ack.c  what an Ack_PDU tells about outgoing messages
  *	node.c    what is known about other nodes
+ *	turn.c    whose turn it is on a half duplex channel
  *	rx.c      one incoming message: gathering, completion, tombstones
  *	store.c   the fragments of one incoming message
  *	ack.c     the Acks owed to each transmitter
@@ -59,12 +60,20 @@ enum pmul_timer_kind {
 	PMUL_TIMER_PEER,
 };
 
+/* See turn.h. */
+struct pmul_turn {
+	const struct pmul_tx *given; /* whose Acks are waited for */
+	uint64_t acks_us;            /* ...until then */
+	uint64_t round_us;           /* somebody else is sending until then */
+};
+
 struct pmul_engine {
 	struct pmul_config cfg;
 	struct pmul_clock now; /* of the call being served, or the last one */
 	struct pmul_prng prng;
 	struct pmul_pace pace;
 	struct pmul_rtt rtt;
+	struct pmul_turn turn;
 	struct pmul_heap timers;   /* by monotonic microseconds */
 	struct pmul_heap expiries; /* by wall seconds */
 	struct pmul_heap acks;     /* struct pmul_peer: an Ack is due */

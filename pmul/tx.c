@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pmul/node.h"
+#include "pmul/turn.h"
 
 /* --- a new message --------------------------------------------------------- */
 
@@ -267,6 +268,7 @@ pmul_tx_close(struct pmul_engine *e, struct pmul_tx *tx, bool discarded)
 	pmul_heap_remove(&e->timers, &tx->timer);
 	pmul_heap_remove(&e->timers, &tx->silence);
 	pmul_heap_remove(&e->expiries, &tx->expiring);
+	pmul_turn_take(e, tx);
 	release_body(tx);
 	tx->discarded = discarded;
 	tx->phase = PMUL_TX_CLOSING;

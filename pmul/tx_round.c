@@ -19,6 +19,8 @@
 
 #include <assert.h>
 
+#include "pmul/turn.h"
+
 static uint64_t
 add(uint64_t a, uint64_t b)
 {
@@ -230,17 +232,6 @@ retx_us(const struct pmul_engine *e, const struct pmul_tx *tx)
 	return percent(us, tx->stretch_pct);
 }
 
-/* From the end of a round until those that it asks have had their say. */
-static uint64_t
-answers_us(const struct pmul_engine *e, uint32_t n)
-{
-	/* An Ack that lists a few numbers. */
-	uint64_t us = n * pmul_pace_air_us(
-			      &e->pace, PMUL_ACK_HEADER + PMUL_ACK_ENTRY + 8);
-
-	return add(add(us, e->cfg.turnaround_us), e->cfg.ack_delay_us);
-}
-
 static bool
 round_over(const struct pmul_tx *tx)
 {
@@ -264,6 +255,7 @@ end_round(struct pmul_engine *e, struct pmul_tx *tx)
 	if (tx->kind != PMUL_TX_REPEAT || tx->incomplete == tx->silent)
 		return;
 	arm(e, &tx->timer, retx_us(e, tx));
+	pmul_turn_give(e, tx, tx->waiting, tx->timer.key);
 	tx->ended_us = pmul_pace_end(&e->pace, e->now.mono).us;
 	tx->hurried = false;
 }
@@ -281,7 +273,8 @@ hurry(struct pmul_engine *e, struct pmul_tx *tx)
 	if (!tx->needy || !e->cfg.extra_address || tx->timer.place == 0 ||
 	    e->rtt.least_us == 0)
 		return;
-	at = add(tx->ended_us, answers_us(e, tx->incomplete - tx->silent));
+	at = add(
+	    tx->ended_us, pmul_turn_answers_us(e, tx->incomplete - tx->silent));
 	at = add(at, e->rtt.least_us);
 	if (at >= tx->timer.key)
 		return;
@@ -332,6 +325,8 @@ pmul_tx_settle(struct pmul_engine *e, struct pmul_tx *tx)
 		return;
 	if (tx->phase == PMUL_TX_SENDING && round_over(tx))
 		end_round(e, tx);
+	if (tx->waiting == 0)
+		pmul_turn_take(e, tx);
 	settle_repeat(e, tx);
 	settle_silence(e, tx);
 	if (tx->phase == PMUL_TX_SENDING)
