@@ -126,6 +126,13 @@ enum bearer_voice {
 enum bearer_voice bearer_voice(const struct bearer *b, int *ret_why);
 
 /*
+ * The proof: frames that the interface has transmitted since the rule was
+ * set, by its own count.  What the driver had already taken may be among
+ * them; it must not grow.  -ENODATA when there is no rule.
+ */
+int bearer_emitted(const struct bearer *b, uint64_t *ret_frames);
+
+/*
  * Could this bearer enter silence, if asked to?  0, or what bearer_silence()
  * would say; for a warning at start-up.  Only while it speaks.
  */

@@ -31,6 +31,8 @@ struct bearer_sock {
 	bool leaving; /* when leaving makes no sound */
 };
 
+LIST_HEAD(bearer_socks, bearer_sock);
+
 struct bearer {
 	LIST_ENTRY(bearer) next; /* udp: in bearers */
 	uv_loop_t *loop;
@@ -44,15 +46,16 @@ struct bearer {
 	struct in_addr local; /* udp: the interface's address */
 	int ifindex;
 	char ifname[IF_NAMESIZE];
-	LIST_HEAD(, bearer_sock) socks;
+	struct bearer_socks socks;
 	size_t ndynamic; /* groups */
 	struct bearer_sock *sender;
 	bool waiting;  /* for the sender to become writable */
 	unsigned full; /* times in a row that the queue was full */
 	enum bearer_guard guard;
 	bool silent, receive_only;
-	bool held; /* silent: the rule is there */
-	int why;   /* silent: it is not; else: it is still there */
+	bool held;       /* silent: the rule is there */
+	uint64_t frames; /* held: that the interface had transmitted */
+	int why;         /* silent: it is not; else: it is still there */
 	void (*voice)(void *ctx);
 	uv_poll_t rules; /* wakes when somebody touches the rule */
 	int rules_fd;    /* -1: not open */

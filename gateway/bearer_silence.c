@@ -26,7 +26,11 @@ bearer_held_silent(const struct bearer *b)
 static void
 hold(struct bearer *b)
 {
+	bool anew = !b->held;
+
 	b->why = silence_set(b->ifindex);
+	if (b->why == 0 && anew)
+		b->why = silence_count(b->ifindex, &b->frames);
 	b->held = b->why == 0;
 }
 
@@ -46,6 +50,9 @@ on_change(uv_poll_t *p, int status, int events)
 	silence_watch_empty(b->rules_fd);
 	if (!b->silent || ifindex == 0)
 		return;
+	/* A new interface counts from 0. */
+	if (ifindex != b->ifindex)
+		b->held = false;
 	b->ifindex = ifindex;
 	if (silence_get(ifindex, &silent) == 0 && silent)
 		return;
@@ -159,6 +166,17 @@ bearer_silence(struct bearer *b, bool on)
 	if (b->emulated)
 		return 0;
 	return on ? guard(b) : unguard(b);
+}
+
+int
+bearer_emitted(const struct bearer *b, uint64_t *ret_frames)
+{
+	uint64_t frames = 0;
+	int rc = b->held ? silence_count(b->ifindex, &frames) : -ENODATA;
+
+	if (rc == 0)
+		*ret_frames = frames - b->frames;
+	return rc;
 }
 
 int

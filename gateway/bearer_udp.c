@@ -234,21 +234,25 @@ audible(const struct bearer *b)
 	return b->silent && !b->held && b->guard != BEARER_GUARD_OFF;
 }
 
-/* Hear the group, or close our ears without a sound. */
+/* Close our ears without a sound, or open them again. */
 static void
-set_leaving(struct bearer *b, uint32_t group, bool leaving)
+set_leaving(struct bearer_sock *s, bool leaving)
+{
+	s->leaving = leaving;
+	if (leaving)
+		uv_poll_stop(&s->poll);
+	else
+		bearer_watch(s, false);
+}
+
+static void
+set_group_leaving(struct bearer *b, uint32_t group, bool leaving)
 {
 	struct bearer_sock *s;
 
-	LIST_FOREACH (s, &b->socks, next) {
-		if (!s->dynamic || s->addr.s_addr != htonl(group))
-			continue;
-		s->leaving = leaving;
-		if (leaving)
-			uv_poll_stop(&s->poll);
-		else
-			bearer_watch(s, false);
-	}
+	LIST_FOREACH (s, &b->socks, next)
+		if (s->dynamic && s->addr.s_addr == htonl(group))
+			set_leaving(s, leaving);
 }
 
 int
@@ -263,7 +267,7 @@ bearer_join(struct bearer *b, uint32_t group)
 	s = find_group(b, group);
 	if (s != NULL) {
 		if (s->leaving)
-			set_leaving(b, group, false);
+			set_group_leaving(b, group, false);
 		return 0;
 	}
 	if (audible(b))
@@ -290,7 +294,7 @@ bearer_leave(struct bearer *b, uint32_t group)
 	if (s == NULL || !s->dynamic)
 		return;
 	if (audible(b)) {
-		set_leaving(b, group, true);
+		set_group_leaving(b, group, true);
 		return;
 	}
 	close_group(b, group);

@@ -31,6 +31,8 @@
 /* For silence_try(): the filter changes nothing, but need not come first. */
 #define PRIO_TRY 0xbfff
 
+/* Attempts to get a list that nobody changes meanwhile. */
+#define LOOKS 10
 /* What the kernel puts into one part of a dump at most. */
 #define DUMP_SIZE 32768
 
@@ -158,7 +160,7 @@ on_filter(const struct nlmsghdr *h, void *ctx)
 }
 
 static int
-look(int ifindex, struct rules *ret_r)
+look_once(int ifindex, struct rules *ret_r)
 {
 	char buf[MNL_NLMSG_HDRLEN + sizeof(struct tcmsg) + 64];
 	struct tcmsg tc = { .tcm_ifindex = ifindex, .tcm_parent = EGRESS };
@@ -166,6 +168,17 @@ look(int ifindex, struct rules *ret_r)
 	*ret_r = (struct rules){ .ifindex = ifindex };
 	return request(
 	    start(buf, RTM_GETTFILTER, NLM_F_DUMP, &tc), on_filter, ret_r);
+}
+
+static int
+look(int ifindex, struct rules *ret_r)
+{
+	int rc = -EINTR;
+
+	/* Somebody changes rules while the kernel lists them. */
+	for (int i = 0; i < LOOKS && rc == -EINTR; i++)
+		rc = look_once(ifindex, ret_r);
+	return rc;
 }
 
 int
@@ -401,7 +414,7 @@ on_link(const struct nlmsghdr *h, void *ctx)
 }
 
 int
-silence_count(int ifindex, uint64_t *ret_frames, uint64_t *ret_octets)
+silence_count(int ifindex, uint64_t *ret_frames)
 {
 	char buf[MNL_NLMSG_HDRLEN + sizeof(struct ifinfomsg) + 64];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
@@ -417,6 +430,5 @@ silence_count(int ifindex, uint64_t *ret_frames, uint64_t *ret_octets)
 	if (rc != 0)
 		return rc;
 	*ret_frames = stats.tx_packets;
-	*ret_octets = stats.tx_bytes;
 	return 0;
 }

@@ -85,7 +85,7 @@ enum silence_shared {
 enum silence_shared silence_shared(const char *ifname,
     const uint32_t *addresses, size_t n, char *why, size_t cap);
 
-/* What the interface has transmitted since it exists. */
-int silence_count(int ifindex, uint64_t *ret_frames, uint64_t *ret_octets);
+/* Frames that the interface has transmitted since it exists. */
+int silence_count(int ifindex, uint64_t *ret_frames);
 
 #endif

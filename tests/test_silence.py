@@ -15,7 +15,7 @@ from netns import Net, run
 
 FLEET, POOL, GG = "239.142.0.1", "239.142.0.9", "239.1.1.1"
 SHIP, SHORE = "10.142.0.2", "10.142.0.1"
-EPERM, EBUSY, EINVAL, ENETDOWN = -1, -16, -22, -100
+EPERM, EBUSY, EINVAL, ENETDOWN, ENODATA = -1, -16, -22, -100, -61
 SPEAKS, SILENT, QUIET, MUTED = range(4)
 # As silence.h gives it to administrators.
 RULE = ("filter add dev rf0 egress prio 1 handle 0x4d554c45 bpf da bytecode "
@@ -64,6 +64,16 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.setsockopt(0, 32, struct.pack("4s4si", bytes(4),
     socket.inet_aton("10.142.0.1"), 0))
 s.sendto(sys.argv[3].encode(), (sys.argv[1], int(sys.argv[2])))
+"""
+
+
+# PACKET_QDISC_BYPASS
+BYPASS = """
+import socket
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.setsockopt(263, 20, 1)
+s.bind(("rf0", 0))
+s.send(bytes(60))
 """
 
 
@@ -191,6 +201,7 @@ def test_a_speaking_node_answers_every_provocation(air):
     probe = air.probe()
     assert probe(f"open 0 rf0 {FLEET}") == 0
     assert probe("voice 0") == [SPEAKS, 0]
+    assert probe("emitted 0") == [ENODATA, 0]
     air.hears(probe, "one")
     seen = air.capture("arp or icmp or igmp or tcp")
     air.provoke()
@@ -263,8 +274,8 @@ def test_entering_silence_stops_what_waits_in_the_queue(air):
         SAY.replace(SHORE, SHIP) +
         "for i in range(50): s.sendto(b'y' * 400, (sys.argv[1], 9))",
         FLEET, "9", "z")
-    queued = air.tc("-s qdisc show dev rf0")
-    assert "backlog 0b" not in queued
+    queued = air.tc("-s qdisc show dev rf0 root")
+    assert "backlog" in queued and "backlog 0b" not in queued
     assert probe("silence 0 on") == 0
     before = air.sent()
     assert probe("voice 0") == [SILENT, 0]
@@ -273,6 +284,7 @@ def test_entering_silence_stops_what_waits_in_the_queue(air):
     time.sleep(3)
     air.hears(probe, "one")
     assert air.sent() == before and before[0] > 0
+    assert probe("emitted 0") == [0, 0]
     assert "tbf" in air.tc("qdisc show dev rf0")
     assert "qlen 1000" in run(*air.ship, "ip", "link", "show", "rf0")
     probe.end()
@@ -381,6 +393,22 @@ def test_an_administrators_rule_needs_no_privilege_of_ours(air):
     probe.end()
 
 
+@pytest.mark.parametrize("old,new", [
+    ("0x4d554c45", "7"),          # somebody else's, who may remove it
+    ("1,6 0 0 2", "1,6 0 0 0"),   # lets everything pass
+    (" da ", " classid 1:1 "),    # only classifies
+    ("egress ", "egress protocol ip "),
+])
+def test_a_rule_unlike_ours_is_not_silence(air, old, new):
+    air.tc("qdisc add dev rf0 clsact")
+    assert old in RULE
+    air.tc(RULE.replace(old, new))
+    probe = air.probe(*UNPRIVILEGED)
+    assert probe(f"open 0 rf0 {FLEET} silent") == EPERM
+    assert probe(f"open 0 rf0 {FLEET}") == 0
+    probe.end()
+
+
 def test_a_removed_rule_is_set_again(air):
     probe = air.probe()
     assert probe(f"open 0 rf0 {FLEET} silent") == 0
@@ -422,6 +450,13 @@ def test_a_filter_that_comes_first_is_reported(air):
     # Its going is noticed, and silence made good.
     wait_for(lambda: probe("voice 0") == [SILENT, 0], 5, "silence")
     assert probe.changes[-1] == [0, SILENT, 0]
+    # What passed before that is counted neither as silence nor as a breach.
+    before = air.sent()[0]
+    assert probe("emitted 0") == [0, 0]
+    # A breach is seen, though the rule is there: a queue is bypassed.
+    run(*air.ship, "/usr/bin/python3", "-c", BYPASS)
+    wait_for(lambda: air.sent()[0] == before + 1, 5, "the breach")
+    assert probe("emitted 0") == [0, 1]
     # Ours comes first among filters of the same priority, and others stay.
     assert probe("silence 0 off") == 0
     air.tc("filter add dev rf0 egress prio 1 handle 7 bpf da bytecode "
@@ -490,6 +525,11 @@ def test_a_full_queue_and_a_closed_port_are_noticed(air):
     wait_for(lambda: probe.writable, 5, "room")
     wait_for(lambda: probe(f"send 0 {FLEET} y") == 0, 5, "room")
     assert probe("counters 0")[1] > 0
+    air.tc("qdisc del dev rf0 root")
+    # In a deep queue of somebody's, we have a PDU or two.
+    air.tc("qdisc add dev rf0 root tbf rate 2400bit burst 600 limit 100000")
+    answers = [probe(f"send 0 {FLEET} {'x' * 400}") for _ in range(20)]
+    assert 1 <= answers.count(0) <= 10 and answers[-1] == -11
     air.tc("qdisc del dev rf0 root")
     # Nobody listens on APORT there; the next datagram must not pay for it.
     for n in range(3):

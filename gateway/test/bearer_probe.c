@@ -7,7 +7,7 @@
  *	                                 gg=GROUP
  *	silence N on|off   join N GROUP   leave N GROUP   voice N   try N
  *	send N TO TEXT     TO is a group, gg, or an address (APORT)
- *	counters N   close N
+ *	counters N   emitted N   close N
  *	shared INTERFACE ADDRESS
  */
 #include <arpa/inet.h>
@@ -125,6 +125,13 @@ show(struct bearer *b, const char *what)
 		printf("voice %d %d\n", voice, why);
 		return;
 	}
+	if (strcmp(what, "emitted") == 0) {
+		uint64_t frames = 0;
+		int rc = bearer_emitted(b, &frames);
+
+		printf("emitted %d %ju\n", rc, (uintmax_t)frames);
+		return;
+	}
 	c = bearer_counters(b);
 	printf("counters %ju %ju %ju\n", (uintmax_t)c->refused,
 	    (uintmax_t)c->full, (uintmax_t)c->restored);
@@ -155,7 +162,8 @@ carry_out(char **w, size_t n)
 		rc = do_shared(w[1], w[2]);
 	else if (n < 2 || *b == NULL)
 		rc = -1000;
-	else if (strcmp(w[0], "voice") == 0 || strcmp(w[0], "counters") == 0) {
+	else if (strcmp(w[0], "voice") == 0 || strcmp(w[0], "emitted") == 0 ||
+		 strcmp(w[0], "counters") == 0) {
 		show(*b, w[0]);
 		return;
 	} else if (strcmp(w[0], "try") == 0)
