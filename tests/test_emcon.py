@@ -184,6 +184,38 @@ def test_mulectl_sets_and_shows_silence():
             f"link=hf1 node=ship1 state=off uid={uid}")
 
 
+def test_silence_that_cannot_be_written_down_is_kept_nevertheless():
+    """A disk without room refuses the end of silence, but not its beginning."""
+    with Fleet(1, link=LINK) as fleet:
+        ship = fleet["ship1"]
+        ship.stop()
+        # A write beyond the limit shall fail, not kill.
+        ship.args = ["env", "--ignore-signal=XFSZ"] + ship.args
+        ship.start()
+
+        def room(octets):
+            subprocess.run(["prlimit", "--pid", str(ship.process.pid),
+                            f"--fsize={octets}:"], check=True)
+        emcon(ship, True)
+        room(os.path.getsize(os.path.join(ship.state, "queue.db-wal")))
+        with pytest.raises(RuntimeError, match="still in EMCON"):
+            emcon(ship, False)
+        assert is_silent(ship)
+        with pytest.raises(RuntimeError, match="a restart would forget it"):
+            emcon(ship, True, "shore")
+        assert silent_nodes(ship) == ["shore"]
+        room("unlimited")
+        emcon(ship, False)
+        assert not is_silent(ship)
+        room(os.path.getsize(os.path.join(ship.state, "queue.db-wal")))
+        with pytest.raises(RuntimeError, match="a restart would forget it"):
+            emcon(ship, True)
+        assert is_silent(ship)
+        room("unlimited")
+        emcon(ship, False)
+        assert len(ship.events("link.emcon-commit")) == 3
+
+
 # --- what a restart costs ---------------------------------------------------
 
 
