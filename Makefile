@@ -55,7 +55,7 @@ MULECTL_SRC := tools/mulectl.c
 MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
 ASN1_TESTS := cdt
-PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_ask tx_emcon \
+PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_ask tx_emcon tx_ntnu tx_resume \
 	node rx rx_ack engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
@@ -214,7 +214,7 @@ $(ASN1_T): %: %.o $(CDT_TABLES) $(LIBBER) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(ASN1_LIBS)
 # What the tests of the P_MUL engine share.
 $(call test_programs,pmul,scenario sim): $(B)/pmul/test/sim.o
-$(call test_programs,pmul,rtt turn tx tx_ask tx_emcon node rx rx_ack engine): $(B)/pmul/test/bench.o
+$(call test_programs,pmul,rtt turn tx tx_ask tx_emcon tx_ntnu tx_resume node rx rx_ack engine): $(B)/pmul/test/bench.o
 $(PMUL_T): %: %.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
 $(SMTP_T): %: %.o $(LIBSMTP) $(UNIT_O) $(UNIT_ALLOC_O)

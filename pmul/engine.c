@@ -110,6 +110,7 @@ pmul_engine_new(const struct pmul_config *cfg, struct pmul_engine **ret_e)
 		return PMUL_ENOMEM;
 	e->cfg = *cfg;
 	TAILQ_INIT(&e->tx_over);
+	TAILQ_INIT(&e->tx_dirty);
 	TAILQ_INIT(&e->rx_done);
 	TAILQ_INIT(&e->rx_dead);
 	pmul_prng_init(&e->prng, cfg->seed);
@@ -209,6 +210,19 @@ pmul_engine_cancel(struct pmul_engine *e, struct pmul_clock now, uint32_t msid)
 {
 	set_clock(e, now);
 	return pmul_tx_cancel(e, msid);
+}
+
+bool
+pmul_engine_next_tx_saved(struct pmul_engine *e, struct pmul_tx_saved *ret_s)
+{
+	const struct pmul_tx *tx = pmul_tx_next_dirty(e);
+
+	if (tx == NULL)
+		return false;
+	ret_s->msid = tx->node.msid;
+	ret_s->rounds = tx->rounds;
+	ret_s->emcon_rounds = tx->silents;
+	return true;
 }
 
 /* --- PDUs in ----------------------------------------------------------------- */

@@ -81,10 +81,11 @@ struct pmul_engine {
 	struct pmul_table tx_table, rx_table, peer_table;
 	struct pmul_table nodes; /* what is known of them, see node.h */
 	uint32_t nodes_count;
-	bool emcon;                  /* ours: nothing leaves */
-	struct pmul_tx_list tx_over; /* finished, oldest first */
-	struct pmul_rx_list rx_done; /* tombstones that acknowledge */
-	struct pmul_rx_list rx_dead; /* tombstones that ignore */
+	bool emcon;                   /* ours: nothing leaves */
+	struct pmul_tx_list tx_over;  /* finished, oldest first */
+	struct pmul_tx_list tx_dirty; /* rounds begun, not handed out */
+	struct pmul_rx_list rx_done;  /* tombstones that acknowledge */
+	struct pmul_rx_list rx_dead;  /* tombstones that ignore */
 	uint32_t tx_over_count, rx_done_count, rx_dead_count;
 	struct pmul_ring events;
 	struct pmul_counters counters;

@@ -50,12 +50,17 @@ static int
 take_dests(const struct pmul_engine *e, struct pmul_tx *tx,
     const struct pmul_submit *s)
 {
+	struct pmul_node node;
+
 	tx->ndests = (uint32_t)s->ndests;
 	for (uint32_t i = 0; i < tx->ndests; i++) {
 		tx->dests[i].id = s->dests[i].id;
 		tx->dests[i].seq = s->dests[i].seq;
-		tx->dests[i].emcon = pmul_node_get(e, s->dests[i].id).emcon;
-		tx->silent += tx->dests[i].emcon;
+		node = pmul_node_get(e, s->dests[i].id);
+		tx->dests[i].emcon = node.emcon;
+		tx->silent += node.emcon;
+		tx->dests[i].ntnu = node.ntnu;
+		tx->ntnu = tx->ntnu || node.ntnu;
 		pmul_seqset_init(&tx->dests[i].missing, tx->total);
 	}
 	sort_dests(tx->dests, tx->ndests);
@@ -65,6 +70,9 @@ take_dests(const struct pmul_engine *e, struct pmul_tx *tx,
 		    (i > 0 && tx->dests[i].id == tx->dests[i - 1].id))
 			return PMUL_EINVAL;
 	}
+	/* They decide about each PDU of a set alone. */
+	if (tx->ntnu && tx->ndests > pmul_tx_names_max(e))
+		return PMUL_ETOOBIG;
 	tx->nopen = tx->incomplete = tx->ndests;
 	tx->waiting = tx->ndests - tx->silent;
 	return PMUL_OK;
@@ -117,7 +125,8 @@ check(const struct pmul_engine *e, const struct pmul_submit *s)
 	size_t fragment = (size_t)cfg->pdu_max - PMUL_DATA_HEADER;
 
 	if (s->data == NULL || s->len == 0 || s->dests == NULL ||
-	    s->ndests == 0 || s->expiry.s > UINT32_MAX)
+	    s->ndests == 0 || s->expiry.s > UINT32_MAX ||
+	    s->emcon_rounds > s->rounds)
 		return PMUL_EINVAL;
 	if (s->len > cfg->message_max || s->ndests > cfg->destinations_max ||
 	    (s->len - 1) / fragment >= PMUL_FRAGMENTS_MAX)
@@ -145,6 +154,10 @@ start(struct pmul_engine *e, struct pmul_tx *tx)
 	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
 	e->gauges.tx_messages++;
 	e->gauges.tx_bytes += tx->len;
+	if (tx->resumed) {
+		tx->due = PMUL_TX_DUE_REPEAT;
+		pmul_tx_settle(e, tx);
+	}
 }
 
 int
@@ -168,6 +181,11 @@ pmul_tx_submit(struct pmul_engine *e, const struct pmul_submit *s)
 	tx->fragment = (size_t)e->cfg.pdu_max - PMUL_DATA_HEADER;
 	tx->total = (uint32_t)((s->len - 1) / tx->fragment + 1);
 	tx->stretch_pct = 100;
+	tx->fixed = s->group != 0;
+	tx->resumed = s->rounds > 0;
+	tx->rounds = s->rounds;
+	tx->silents = s->emcon_rounds;
+	tx->sent = tx->resumed ? tx->total : 0;
 	pmul_seqset_init(&tx->wanted, tx->total);
 	rc = fill(e, tx, s);
 	/* ACKED or GAVE_UP for each, and DONE. */
@@ -206,6 +224,24 @@ pmul_tx_event(struct pmul_engine *e, const struct pmul_tx *tx,
 	pmul_ring_push(&e->events, &ev);
 }
 
+struct pmul_tx *
+pmul_tx_next_dirty(struct pmul_engine *e)
+{
+	struct pmul_tx *tx = TAILQ_FIRST(&e->tx_dirty);
+
+	if (tx != NULL)
+		pmul_tx_clean(e, tx);
+	return tx;
+}
+
+void
+pmul_tx_clean(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	if (tx->dirty)
+		TAILQ_REMOVE(&e->tx_dirty, tx, dirty_link);
+	tx->dirty = false;
+}
+
 /* --- the end --------------------------------------------------------------- */
 
 void
@@ -214,6 +250,7 @@ pmul_tx_free(struct pmul_engine *e, struct pmul_tx *tx)
 	pmul_heap_remove(&e->timers, &tx->timer);
 	pmul_heap_remove(&e->timers, &tx->silence);
 	pmul_heap_remove(&e->expiries, &tx->expiring);
+	pmul_tx_clean(e, tx);
 	pmul_heap_remove(&e->sends, &tx->sending);
 	pmul_table_remove(&e->tx_table, &tx->node);
 	release_body(tx);
@@ -260,6 +297,13 @@ pmul_tx_over(struct pmul_engine *e, struct pmul_tx *tx)
 	e->tx_over_count++;
 }
 
+/* A Discard to a static group kills the receivers of NTNU's library. */
+static bool
+unspeakable(const struct pmul_tx *tx)
+{
+	return tx->discarded && tx->ntnu && tx->fixed;
+}
+
 /* Nothing but an Ack-Ack or a Discard remains to be sent, if that. */
 void
 pmul_tx_close(struct pmul_engine *e, struct pmul_tx *tx, bool discarded)
@@ -269,6 +313,7 @@ pmul_tx_close(struct pmul_engine *e, struct pmul_tx *tx, bool discarded)
 	pmul_heap_remove(&e->timers, &tx->silence);
 	pmul_heap_remove(&e->expiries, &tx->expiring);
 	pmul_turn_take(e, tx);
+	pmul_tx_clean(e, tx);
 	release_body(tx);
 	tx->discarded = discarded;
 	tx->phase = PMUL_TX_CLOSING;
@@ -279,7 +324,10 @@ pmul_tx_close(struct pmul_engine *e, struct pmul_tx *tx, bool discarded)
 		pmul_tx_free(e, tx);
 		return;
 	}
-	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
+	if (unspeakable(tx))
+		pmul_tx_over(e, tx);
+	else
+		pmul_heap_put(&e->sends, &tx->sending, tx->priority);
 }
 
 void
@@ -316,7 +364,8 @@ pmul_tx_cancel(struct pmul_engine *e, uint32_t msid)
 void
 pmul_tx_answer(struct pmul_engine *e, struct pmul_tx *tx)
 {
-	if (tx->phase != PMUL_TX_OVER || e->now.mono.us < tx->mute_until_us)
+	if (tx->phase != PMUL_TX_OVER || unspeakable(tx) ||
+	    e->now.mono.us < tx->mute_until_us)
 		return;
 	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
 }

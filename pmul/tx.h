@@ -42,6 +42,7 @@ struct pmul_tx_dest {
 	bool responded; /* to the last round that asked it */
 	bool complete;
 	bool emcon;   /* flagged as silent: it is not waited for */
+	bool ntnu;    /* speaks the dialect of libjpmul */
 	bool named;   /* in the present round */
 	bool blind;   /* the present round sends everything, for this one */
 	bool served;  /* ...sends what it lacks, not only asks */
@@ -56,11 +57,16 @@ struct pmul_tx {
 	struct pmul_heap_node expiring; /* Expiry_Time; OVER: when to forget */
 	struct pmul_heap_node sending;  /* READY, SENDING, CLOSING;
 					 * OVER: an answer is due */
-	TAILQ_ENTRY(pmul_tx) link;      /* OVER */
+	TAILQ_ENTRY(pmul_tx) dirty_link;
+	TAILQ_ENTRY(pmul_tx) link; /* OVER */
 	enum pmul_tx_phase phase;
 	uint8_t priority;
 	bool discarded; /* ended by a Discard_Message_PDU */
 	bool reported;  /* DONE was, or must not be */
+	bool resumed;   /* begun in an earlier life, and not yet in this */
+	bool ntnu;      /* a destination speaks that dialect */
+	bool fixed;     /* the group is a static one */
+	bool dirty;     /* in tx_dirty */
 	uint32_t group;
 	uint32_t expiry;
 	uint8_t *data;
@@ -102,6 +108,9 @@ int pmul_tx_submit(struct pmul_engine *e, const struct pmul_submit *s);
 int pmul_tx_cancel(struct pmul_engine *e, uint32_t msid);
 struct pmul_tx *pmul_tx_find(const struct pmul_engine *e, uint32_t msid);
 
+/* What has changed since it was asked for last: a message, or NULL. */
+struct pmul_tx *pmul_tx_next_dirty(struct pmul_engine *e);
+
 /* An Ack_PDU arrived.  PMUL_ENOMEM: nothing of it was taken. */
 int pmul_tx_ack(struct pmul_engine *e, const struct pmul_pdu *pdu);
 
@@ -120,6 +129,12 @@ uint32_t pmul_tx_next_seq(const struct pmul_tx *tx);
 
 /* The data is out: the round ends with its Extra_Address_PDU set. */
 void pmul_tx_begin_extra(struct pmul_tx *tx);
+
+/* It is not in tx_dirty any more. */
+void pmul_tx_clean(struct pmul_engine *e, struct pmul_tx *tx);
+
+/* Destinations that one Address_PDU can name. */
+size_t pmul_tx_names_max(const struct pmul_engine *e);
 
 /* The destination with that id, or NULL. */
 struct pmul_tx_dest *pmul_tx_dest(const struct pmul_tx *tx, uint32_t id);

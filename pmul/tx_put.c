@@ -4,11 +4,16 @@
 #include <assert.h>
 #include <string.h>
 
+size_t
+pmul_tx_names_max(const struct pmul_engine *e)
+{
+	return ((size_t)e->cfg.pdu_max - PMUL_ADDRESS_HEADER) / PMUL_DEST_ENTRY;
+}
+
 static size_t
 put_address(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
 {
-	size_t most =
-	    ((size_t)e->cfg.pdu_max - PMUL_ADDRESS_HEADER) / PMUL_DEST_ENTRY;
+	size_t most = pmul_tx_names_max(e);
 	size_t n = tx->naming < most ? tx->naming : most;
 	struct pmul_dest *list = e->scratch;
 	struct pmul_pdu pdu = {

@@ -65,8 +65,11 @@ static void
 serve_or_ask(
     const struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d)
 {
+	/* After a restart it is asked in any case. */
+	uint32_t polls = tx->resumed && e->cfg.polls == 0 ? 1 : e->cfg.polls;
+
 	d->served = d->responded || d->suspect || tx->rounds == 1 ||
-		    !e->cfg.extra_address || d->asked >= e->cfg.polls;
+		    !e->cfg.extra_address || d->ntnu || d->asked >= polls;
 	d->suspect = false;
 	if (d->served)
 		serve(tx, d);
@@ -83,7 +86,7 @@ repeat(struct pmul_engine *e, struct pmul_tx *tx)
 	/* By configuration, no Ack to an earlier round comes any more. */
 	bool late = tx->rounds == 1 ||
 		    e->now.mono.us >= add(tx->ended_us, e->cfg.ack_retx_us);
-	bool data;
+	bool data, understood = false;
 
 	tx->waiting = 0;
 	tx->needy = false;
@@ -96,13 +99,15 @@ repeat(struct pmul_engine *e, struct pmul_tx *tx)
 		serve_or_ask(e, tx, d);
 		d->clear = d->responded || late;
 		d->responded = false;
+		understood = understood || !d->ntnu;
 		tx->waiting++;
 	}
+	tx->resumed = false;
 	data = pmul_tx_next_seq(tx) != 0;
 	for (uint32_t i = 0; i < tx->nopen; i++)
 		if (data || !tx->dests[tx->open[i]].emcon)
 			name(tx, &tx->dests[tx->open[i]]);
-	tx->asks = e->cfg.extra_address && tx->waiting > 0;
+	tx->asks = e->cfg.extra_address && understood;
 	if (!data) {
 		/* An Extra_Address_PDU alone. */
 		tx->naming = 0;
@@ -177,8 +182,13 @@ void
 pmul_tx_begin_round(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	clear_round(tx);
-	if (tx->rounds++ > 0)
+	if (tx->rounds > 0)
 		e->counters.rounds++;
+	if (tx->rounds < UINT32_MAX)
+		tx->rounds++;
+	if (!tx->dirty)
+		TAILQ_INSERT_TAIL(&e->tx_dirty, tx, dirty_link);
+	tx->dirty = true;
 	tx->phase = PMUL_TX_SENDING;
 	/* Those that answer first: somebody waits for them. */
 	if (tx->due != PMUL_TX_DUE_SILENT) {
@@ -428,7 +438,11 @@ change_dest(struct pmul_engine *e, struct pmul_tx *tx,
 {
 	struct pmul_tx_dest *d = pmul_tx_dest(tx, n->id);
 
-	if (d == NULL || d->complete)
+	if (d == NULL)
+		return;
+	d->ntnu = n->ntnu;
+	tx->ntnu = tx->ntnu || n->ntnu;
+	if (d->complete)
 		return;
 	if (n->emcon && !d->emcon)
 		fall_silent(tx, d);
