@@ -58,7 +58,10 @@ struct bearer_config {
 	bool silent;       /* begin in silence */
 	bool receive_only; /* in silence for ever; implies silent */
 	enum bearer_guard guard;
-	/* Or NULL: what bearer_voice() says has changed by itself. */
+	/*
+	 * Or NULL: in silence, what bearer_voice() says has changed by itself,
+	 * or the rule was gone and has been set again.
+	 */
 	void (*voice)(void *ctx);
 };
 

@@ -43,7 +43,7 @@ on_change(uv_poll_t *p, int status, int events)
 {
 	struct bearer *b = p->data;
 	int ifindex = (int)if_nametoindex(b->ifname), was = b->why;
-	bool silent = false;
+	bool silent = false, was_held = b->held;
 
 	(void)status;
 	(void)events;
@@ -54,10 +54,10 @@ on_change(uv_poll_t *p, int status, int events)
 	if (ifindex != b->ifindex)
 		b->held = false;
 	b->ifindex = ifindex;
-	if (silence_get(ifindex, &silent) == 0 && silent)
+	if (b->held && silence_get(ifindex, &silent) == 0 && silent)
 		return;
 	hold(b);
-	b->counters.restored += b->held;
+	b->counters.restored += was_held && b->held;
 	if (b->voice != NULL && (b->held || b->why != was))
 		b->voice(b->ctx);
 }
@@ -140,19 +140,21 @@ static int
 unguard(struct bearer *b)
 {
 	struct bearer *o;
-	int rc;
+	int rc = 0;
 
-	if (b->guard == BEARER_GUARD_OFF)
-		return 0;
 	if (bearer_held_silent(b))
 		return -EBUSY;
-	rc = b->why = silence_clear(b->ifindex);
+	if (b->guard == BEARER_GUARD_OFF)
+		return 0;
+	b->why = silence_clear(b->ifindex);
+	if (b->why != 0)
+		return b->why;
 	LIST_FOREACH (o, &bearers, next) {
-		if (o->ifindex != b->ifindex || rc != 0)
+		if (o->ifindex != b->ifindex)
 			continue;
 		o->held = false;
 		o->why = 0;
-		rc = bearer_udp_join_anew(o);
+		rc = rc == 0 ? bearer_udp_join_anew(o) : rc;
 	}
 	return rc;
 }

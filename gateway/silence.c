@@ -305,6 +305,21 @@ refuse_loopback(int ifindex)
 	return rc == 0 && ifr.ifr_flags & IFF_LOOPBACK ? -EINVAL : rc;
 }
 
+static int
+add_first(int ifindex)
+{
+	int rc = add_clsact(ifindex);
+
+	if (rc == 0)
+		rc = add_filter(ifindex, PRIO_FIRST, TC_ACT_SHOT);
+	if (rc != -EEXIST)
+		return rc;
+	/* There, but behind another or not as it should be: of one priority
+	 * the last to come is the first to be asked. */
+	rc = remove_filter(ifindex, PRIO_FIRST);
+	return rc == 0 ? add_filter(ifindex, PRIO_FIRST, TC_ACT_SHOT) : rc;
+}
+
 int
 silence_set(int ifindex)
 {
@@ -321,15 +336,12 @@ silence_set(int ifindex)
 		rc = empty_queue(ifindex);
 		return rc == -EPERM ? 0 : rc;
 	}
-	rc = add_clsact(ifindex);
-	if (rc == 0)
-		rc = add_filter(ifindex, PRIO_FIRST, TC_ACT_SHOT);
-	/* Ours, but behind another: the check below tells. */
-	if (rc == 0 || rc == -EEXIST)
-		rc = empty_queue(ifindex);
+	rc = add_first(ifindex);
 	if (rc == 0)
 		rc = silence_get(ifindex, &silent);
-	return rc == 0 && !silent ? -EBUSY : rc;
+	if (rc == 0)
+		rc = silent ? empty_queue(ifindex) : -EBUSY;
+	return rc;
 }
 
 int

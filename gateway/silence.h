@@ -41,7 +41,7 @@
  * Nothing leaves the interface from now on, and what waited in its queue is
  * thrown away.  0 only when the rule has been read back and no other filter
  * comes before it.  Again changes nothing.  -EPERM without the privilege;
- * -EINVAL for the loopback interface, which reaches no radio; -EBUSY when another filter comes first; -ENOENT or -EOPNOTSUPP
+ * -EINVAL for the loopback interface, which reaches no radio; -EBUSY or -EINVAL when another filter comes first; -ENOENT or -EOPNOTSUPP
  * where the kernel lacks clsact or cls_bpf.  After an error the rule may or
  * may not be there.
  */

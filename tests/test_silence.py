@@ -83,7 +83,7 @@ class Probe:
     def __init__(self, prefix):
         self.process = subprocess.Popen(
             prefix + [os.path.join(BUILD, "bearer-probe")], text=True,
-            bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            bufsize=-1, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.answers, self.heard = queue.Queue(), []
         self.changes, self.writable = [], 0
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -102,10 +102,16 @@ class Probe:
                 self.answers.put((word, [int(w) for w in rest]))
 
     def __call__(self, command):
-        print(command, file=self.process.stdin)
+        print(command, file=self.process.stdin, flush=True)
         word, numbers = self.answers.get(timeout=10)
         assert word == command.split()[0]
         return numbers[0] if len(numbers) == 1 else numbers
+
+    def both(self, *commands):
+        """In one go, so that the loop does nothing in between."""
+        self.process.stdin.write("\n".join(commands) + "\n")
+        self.process.stdin.flush()
+        return [self.answers.get(timeout=10)[1][0] for _ in commands]
 
     def end(self):
         """As a clean stop; nothing may be left on the loop."""
@@ -375,6 +381,14 @@ def test_an_administrators_rule_needs_no_privilege_of_ours(air):
     assert probe("voice 0") == [SILENT, 0]
     air.hears(probe, "one")
     air.provoke()
+    assert air.sent() == [0, 0, 0]
+    # Removed and set again by him, without us.
+    air.tc("filter del dev rf0 egress")
+    wait_for(lambda: probe("voice 0") == [QUIET, EPERM], 5, "notice")
+    air.tc(RULE)
+    wait_for(lambda: probe("voice 0") == [SILENT, 0], 5, "notice")
+    assert probe.changes == [[0, QUIET, EPERM], [0, SILENT, 0]]
+    before = air.sent()
     assert probe("silence 0 off") == EPERM
     assert probe("voice 0") == [MUTED, EPERM]
     assert probe("close 0") == 0
@@ -384,7 +398,7 @@ def test_an_administrators_rule_needs_no_privilege_of_ours(air):
     assert probe("voice 0") == [MUTED, EPERM]
     probe.end()
     time.sleep(1.2)
-    assert air.sent() == [0, 0, 0]
+    assert air.sent() == before
     probe = air.probe()
     assert probe(f"open 0 rf0 {FLEET}") == 0
     assert probe("voice 0") == [SPEAKS, 0]
@@ -406,6 +420,28 @@ def test_a_rule_unlike_ours_is_not_silence(air, old, new):
     probe = air.probe(*UNPRIVILEGED)
     assert probe(f"open 0 rf0 {FLEET} silent") == EPERM
     assert probe(f"open 0 rf0 {FLEET}") == 0
+    probe.end()
+    probe = air.probe()
+    assert probe(f"open 0 rf0 {FLEET} silent") == (
+        EINVAL if "protocol" in new else 0)
+    probe.end()
+    assert "0x4d554c45" in air.rules()
+
+
+def test_failing_to_be_silent_is_no_reason_to_spin(air):
+    air.tc("qdisc add dev rf0 clsact")
+    air.tc("filter add dev rf0 egress prio 1 handle 7 protocol ip bpf da "
+           "bytecode 1,6 0 0 0")
+    probe = air.probe()
+    assert probe(f"open 0 rf0 {FLEET}") == 0
+    assert probe("silence 0 on") == EINVAL
+    run(*air.ship, "ip", "link", "set", "rf0", "txqueuelen", "1001")
+    time.sleep(0.5)
+    with open(f"/proc/{probe.process.pid}/stat", encoding="ascii") as f:
+        user, system = [int(n) for n in f.read().split()[13:15]]
+    assert user + system < 20
+    assert probe("voice 0") == [QUIET, EINVAL]
+    assert "qlen 1001" in run(*air.ship, "ip", "link", "show", "rf0")
     probe.end()
 
 
@@ -465,6 +501,13 @@ def test_a_filter_that_comes_first_is_reported(air):
     before = air.sent()
     air.provoke()
     assert air.sent() == before
+    # Also when they come later.
+    air.tc("filter add dev rf0 egress prio 1 handle 8 bpf da bytecode "
+           "1,6 0 0 0")
+    wait_for(lambda: probe("counters 0")[2] == 1, 5, "the first place")
+    before = air.sent()
+    air.provoke()
+    assert air.sent() == before and probe("voice 0") == [SILENT, 0]
     assert probe("silence 0 off") == 0
     assert "0x7" in air.rules() and "0x4d554c45" not in air.rules()
     probe.end()
@@ -535,7 +578,7 @@ def test_a_full_queue_and_a_closed_port_are_noticed(air):
     for n in range(3):
         assert probe(f"send 0 {SHORE} ack{n}") == 0
         wait_for(lambda n=n: probe("counters 0")[0] > n, 5, "unreachable")
-    assert probe(f"send 0 {FLEET} x") == 0
+    assert probe.both(f"send 0 {SHORE} ack", f"send 0 {FLEET} x") == [0, 0]
     air.hears(probe, "one", SHIP, 2754)
     probe.end()
 
