@@ -43,11 +43,12 @@ CFG_SRC := config/schema.c config/tree.c config/load.c config/scalar.c \
 
 GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/bearer_silence.c gateway/bearer_udp.c gateway/clock.c \
 	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
-	gateway/mule_in.c gateway/mule_link.c gateway/mule_out.c gateway/mule_pack.c \
+	gateway/mule_emcon.c gateway/mule_in.c gateway/mule_keep.c gateway/mule_link.c \
+	gateway/mule_out.c gateway/mule_pack.c \
 	gateway/notify.c gateway/route.c gateway/sched.c gateway/silence.c gateway/silence_check.c gateway/smtp_in.c \
 	gateway/smtp_out.c gateway/status.c gateway/stream.c gateway/login.c gateway/sasl.c gateway/tls.c gateway/dns.c gateway/dial.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
 	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
-	gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
+	gateway/queue_link.c gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
 	gateway/queue_spool.c gateway/queue_thread.c gateway/queue_txn.c \
 	gateway/queue_vfs.c gateway/queue_write.c
 MULECTL_SRC := tools/mulectl.c tools/mulectl_password.c
@@ -60,7 +61,7 @@ SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext zip payload dsn
 CFG_TESTS := cfg values links
-GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_disk queue_start sasl dns
+GATEWAY_TESTS := flow body link queue queue_ready queue_transmit queue_link queue_disk queue_start sasl dns
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine

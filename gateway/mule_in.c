@@ -43,6 +43,8 @@ struct mule_in {
 struct job {
 	struct mule_in *in;
 	uint32_t source, msid;
+	uint8_t priority; /* its octet */
+	struct pmul_addr from;
 	int64_t expires_at;  /* of the P_MUL message */
 	const uint8_t *data; /* the engine's, until link_stored() */
 	size_t len;
@@ -308,9 +310,17 @@ static int
 build(struct job *j, struct queue_txn *t)
 {
 	struct mule_link *link = j->in->link;
-	int rc = queue_txn_tombstone(t, link->cfg->name, j->source, j->msid,
-	    j->expires_at + (int64_t)(link->cfg->clock_skew_us / 1000000));
+	struct queue_tombstone x = {
+		.source = j->source,
+		.msid = j->msid,
+		.priority = j->priority,
+		.expires_at = mule_link_keep_until(link, j->expires_at),
+		.committed_at = clock_wall_s(),
+	};
+	int rc;
 
+	memcpy(x.address, j->from.b, sizeof(x.address));
+	rc = queue_txn_tombstone(t, link->cfg->name, &x);
 	if (rc != QUEUE_OK)
 		return rc;
 	if (j->rc != MULE_OK)
@@ -405,6 +415,8 @@ mule_in_received(struct mule_in *in, const struct pmul_event *ev)
 	j->in = in;
 	j->source = ev->peer;
 	j->msid = ev->id;
+	j->priority = ev->priority;
+	j->from = ev->from;
 	j->expires_at = ev->expiry.s;
 	j->data = ev->data;
 	j->len = ev->len;

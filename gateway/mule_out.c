@@ -110,6 +110,8 @@ submit(struct mule_out *o, const struct queue_transmission *x,
 		.ndests = x->nnodes,
 		.data = payload,
 		.len = len,
+		.rounds = x->rounds,
+		.emcon_rounds = x->emcon_rounds,
 	};
 	int rc = d == NULL || s == NULL ? PMUL_ENOMEM : PMUL_OK;
 
@@ -149,7 +151,10 @@ on_packed(void *ctx, uint64_t message, const struct queue_transmission *x,
 
 	o->jobs--;
 	queue_unlease(o->link->gw->queue, o->hop, message);
-	if (x == NULL) {
+	if (x == NULL && why == NULL) {
+		o->more = true;
+		kick(o);
+	} else if (x == NULL) {
 		log_event(GW_LOG_ERR, "mule.pack",
 		    "message=%" PRIu64 " link=%s why=\"%s\"", message,
 		    o->link->cfg->name, why);

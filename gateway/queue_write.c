@@ -35,14 +35,12 @@ enum sql {
 	DESTINATION_DROP,
 	DESTINATION_DROP_EMPTY,
 	DESTINATION_FIND_EMPTY,
-	TOMBSTONE_ADD,
 	QUARANTINE_ADD,
 	QUARANTINE_TRIM,
 	MSID_LAST,
 	MSID_SET,
 	SEQ_NEXT,
 	DUE,
-	PRUNE_TOMBSTONES,
 	PRUNE_HOPS,
 };
 
@@ -105,10 +103,6 @@ static const char *const sql[] = {
 	    "SELECT 1 FROM destination AS d WHERE d.transmission_id = ?1"
 	    " AND NOT EXISTS (SELECT 1 FROM recipient AS r"
 	    "  WHERE r.transmission_id = ?1 AND r.node = d.node) LIMIT 1",
-	[TOMBSTONE_ADD] =
-	    "INSERT INTO tombstone (link, source, msid, expires_at)"
-	    " VALUES (?1, ?2, ?3, ?4)"
-	    " ON CONFLICT (link, source, msid) DO NOTHING",
 	[QUARANTINE_ADD] = "INSERT INTO quarantine (link, source, msid, at, "
 			   "reason, size, data)"
 			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -131,10 +125,6 @@ static const char *const sql[] = {
 		" SELECT id FROM recipient INDEXED BY recipient_waiting"
 		" WHERE state = 'waiting' AND next_at <= ?1"
 		" ORDER BY next_at LIMIT ?2)",
-	[PRUNE_TOMBSTONES] =
-	    "DELETE FROM tombstone WHERE id IN ("
-	    " SELECT id FROM tombstone INDEXED BY tombstone_expiry"
-	    " WHERE expires_at <= ?1 LIMIT ?2)",
 	[PRUNE_HOPS] = "DELETE FROM hop WHERE id IN ("
 		       " SELECT id FROM hop WHERE NOT EXISTS ("
 		       "  SELECT 1 FROM recipient INDEXED BY recipient_hop"
@@ -144,7 +134,9 @@ static const char *const sql[] = {
 int
 queue_write_prepare(struct queue_db *db)
 {
-	return queue_db_prepare(db, sql, sizeof(sql) / sizeof(sql[0]));
+	int rc = queue_db_prepare(db, sql, 0, sizeof(sql) / sizeof(sql[0]));
+
+	return rc == QUEUE_OK ? queue_link_prepare(db, true) : rc;
 }
 
 struct write {
@@ -600,18 +592,6 @@ step_end(struct write *w, struct queue_step *st)
 /* --- the rest ------------------------------------------------------------ */
 
 static int
-step_tombstone(struct write *w, struct queue_step *st)
-{
-	struct queue_stmt s = queue_stmt(w->db, TOMBSTONE_ADD);
-
-	queue_put_text(&s, st->link);
-	queue_put_int(&s, st->source);
-	queue_put_int(&s, st->msid);
-	queue_put_int(&s, st->at);
-	return must_change(w, &s, QUEUE_EEXIST);
-}
-
-static int
 step_quarantine(struct write *w, struct queue_step *st)
 {
 	struct queue_stmt s = queue_stmt(w->db, QUARANTINE_ADD);
@@ -651,15 +631,11 @@ step_due(struct write *w, struct queue_step *st)
 static int
 step_prune(struct write *w, struct queue_step *st)
 {
-	struct queue_stmt s = queue_stmt(w->db, PRUNE_TOMBSTONES);
-	int rc;
+	struct queue_stmt s;
+	int rc = queue_link_prune(w->q, st->at, &w->t->again);
 
-	queue_put_int(&s, st->at);
-	queue_put_int(&s, QUEUE_BATCH);
-	rc = queue_stmt_run(&s);
 	if (rc != QUEUE_OK)
 		return rc;
-	w->t->again = queue_db_changes(w->db) == QUEUE_BATCH;
 	s = queue_stmt(w->db, PRUNE_HOPS);
 	queue_put_int(&s, QUEUE_BATCH);
 	rc = queue_stmt_run(&s);
@@ -675,7 +651,6 @@ queue_write_step(struct queue *q, struct queue_txn *t, struct queue_step *st)
 
 	switch (st->kind) {
 	case QUEUE_STEP_ADD: return step_add(&w, st);
-	case QUEUE_STEP_TOMBSTONE: return step_tombstone(&w, st);
 	case QUEUE_STEP_FINISH: return step_finish(&w, st);
 	case QUEUE_STEP_DEFER: return step_defer(&w, st);
 	case QUEUE_STEP_TRANSMIT: return step_transmit(&w, st);
@@ -683,6 +658,11 @@ queue_write_step(struct queue *q, struct queue_txn *t, struct queue_step *st)
 	case QUEUE_STEP_QUARANTINE: return step_quarantine(&w, st);
 	case QUEUE_STEP_DUE: return step_due(&w, st);
 	case QUEUE_STEP_PRUNE: return step_prune(&w, st);
+	case QUEUE_STEP_TOMBSTONE:
+	case QUEUE_STEP_EMCON:
+	case QUEUE_STEP_ROUNDS:
+	case QUEUE_STEP_PARTIAL:
+	case QUEUE_STEP_PARTIAL_END: return queue_link_step(q, st);
 	}
 	return QUEUE_EINVAL;
 }

@@ -6,7 +6,7 @@ import pytest
 
 import oracle
 from muleteer import Gateway, crlf, strip_trace, wait_for
-from netns import Net
+from netns import Net, run
 
 SINK = """
 import asyncio, sys
@@ -91,6 +91,47 @@ def test_tshark_finds_nothing_wrong(tmp_path, ships, loss):
             s.kill()
             s.wait()
     check(pcap, content, ships)
+
+
+def transmitted(net, name):
+    return run(*net.prefix(name), "cat",
+               "/sys/class/net/rf0/statistics/tx_packets").strip()
+
+
+def test_gateway_in_emcon_transmits_not_one_frame(tmp_path):
+    def send(subject):
+        start(net, "shore", SUBMIT, str(shore.port), "a@ship1.example.mil",
+              stdin=subprocess.PIPE).communicate(
+                  b"Subject: %s\r\n\r\nx\r\n" % subject, timeout=30)
+
+    with Net(["shore", "ship1"], ipv6=False) as net:
+        sink = start(net, "ship1", SINK, "x", str(tmp_path / "ship1"),
+                     stdout=subprocess.PIPE)
+        assert sink.stdout.readline() == b"ready\n"
+        shore, ship = [gateway(net, str(tmp_path), n).start()
+                       for n in net.names]
+        send(b"before")
+        wait_for((tmp_path / "ship1.0").exists, 30, "delivery")
+        wait_for(lambda: shore.events("mule.relayed"), 30, "its Ack")
+        (link,) = ship.ask(cmd="emcon.set", link="hf1", on=True)["links"]
+        assert link["voice"] == "silent"
+        before = transmitted(net, "ship1")
+        send(b"in silence")
+        wait_for((tmp_path / "ship1.1").exists, 30, "delivery")
+        for end in (ship.stop, ship.kill):
+            end()
+            ship.start()
+            run(*net.prefix("shore"), "ping", "-c1", "-W1",
+                net.address["ship1"], check=False)
+        assert transmitted(net, "ship1") == before
+        assert len(shore.events("mule.relayed")) == 1
+        (link,) = ship.ask(cmd="emcon.set", link="hf1", on=False)["links"]
+        assert link["voice"] == "speaks"
+        wait_for(lambda: len(shore.events("mule.relayed")) == 2, 30,
+                 "the Ack")
+        assert [g.stop() for g in (shore, ship)] == [0, 0]
+        sink.kill()
+        sink.wait()
 
 
 def check(pcap, content, ships):
