@@ -39,10 +39,13 @@ enum cfg_err {
 /* No error is longer than this and the name of the file. */
 #define CFG_ERROR_MAX 1024
 
-/* An IPv4 network: an address matches if its first bits do. */
+/*
+ * A network: an address matches if its first bits do.  IPv4 stands in its
+ * IPv4-mapped form, ::ffff:a.b.c.d, so that 10.0.0.0/8 has 104 bits.
+ */
 struct cfg_network {
-	uint32_t address; /* host order; what bits does not cover is zero */
-	uint64_t bits;    /* 0..32 */
+	uint8_t address[16]; /* what bits does not cover is zero */
+	uint64_t bits;       /* 0..128 */
 };
 
 /* "HOST:PORT"; an IPv6 address is in brackets there, and not in host. */
@@ -56,6 +59,7 @@ struct cfg_endpoint {
 struct cfg_tls {
 	const char *certificate; /* path; NULL: no TLS */
 	const char *key;
+	const char *client_ca; /* whose certificates may relay; NULL: none */
 };
 
 struct cfg_listen {
@@ -63,11 +67,19 @@ struct cfg_listen {
 	struct cfg_network *allow;   /* who may relay; none: this host only */
 	size_t nallow;
 	struct cfg_tls tls;
+	bool implicit_tls; /* from the first octet on */
+	bool require_tls;  /* no mail before TLS */
+	const char *users; /* file for AUTH; NULL: not offered */
+	bool require_auth; /* no mail before AUTH */
+	bool urgent;       /* who may relay may be urgent: MT-PRIORITY > 0 */
+	uint64_t greeting_delay_us; /* who talks before it is turned away */
 };
 
 struct cfg_smtp {
 	struct cfg_listen *listen;
 	size_t nlisten;
+	const char
+	    *tls_ca; /* for routes with tls: verify; NULL: the system's */
 	uint64_t max_message_size;
 	uint64_t max_recipients; /* of one message */
 	uint64_t max_sessions;
@@ -187,10 +199,18 @@ struct cfg_link {
 
 enum cfg_via { CFG_VIA_SMTP, CFG_VIA_MULE, CFG_VIA_MX };
 
+enum cfg_route_tls {
+	CFG_ROUTE_TLS_MAY, /* where it is offered */
+	CFG_ROUTE_TLS_NONE,
+	CFG_ROUTE_TLS_ENCRYPT, /* or the mail waits */
+	CFG_ROUTE_TLS_VERIFY,  /* ...also until the certificate is good */
+};
+
 struct cfg_route {
 	const char *domain; /* "a.b", "*.b", "*" */
 	enum cfg_via via;
 	struct cfg_endpoint host; /* smtp: a name or an address */
+	enum cfg_route_tls tls;   /* smtp, mx */
 	const char *node;         /* mule: name */
 	const char *link; /* mule: name, found by the node if not given */
 	uint32_t node_id; /* mule */

@@ -42,12 +42,38 @@ same_endpoint(const struct cfg_endpoint *a, const struct cfg_endpoint *b)
 	       load_same(a->host, b->host);
 }
 
+/* TLS and AUTH: what one key needs of another. */
+static int
+check_security(struct loader *ld, const struct cfg_listen *l)
+{
+	bool tls = l->tls.certificate != NULL;
+
+	if (l->implicit_tls && !tls)
+		return load_fail(ld, load_line(ld, &l->implicit_tls),
+		    "implicit_tls: needs a certificate, \"tls\" was expected");
+	if (l->require_tls && !tls)
+		return load_fail(ld, load_line(ld, &l->require_tls),
+		    "require_tls: needs a certificate, \"tls\" was expected");
+	if (l->users != NULL && !tls)
+		return load_fail(ld, load_line(ld, &l->users),
+		    "users: passwords do not travel in the clear, \"tls\" "
+		    "was expected");
+	if (l->require_auth && l->users == NULL)
+		return load_fail(ld, load_line(ld, &l->require_auth),
+		    "require_auth: of nobody, \"users\" was expected");
+	return CFG_OK;
+}
+
 static int
 check_listeners(struct loader *ld, const struct cfg *cfg)
 {
 	const struct cfg_listen *l = cfg->smtp.listen;
 
 	for (size_t i = 0; i < cfg->smtp.nlisten; i++) {
+		int rc = check_security(ld, &l[i]);
+
+		if (rc != CFG_OK)
+			return rc;
 		for (size_t j = 0; j < i; j++)
 			if (same_endpoint(&l[i].address, &l[j].address))
 				return load_fail(ld,
@@ -573,6 +599,8 @@ check_keys(struct loader *ld, const struct cfg_route *r)
 		    r->domain, "\": via mule, \"node\" was expected");
 	if (r->via != CFG_VIA_SMTP && r->host.text != NULL)
 		return fail_stray(ld, r, &r->host, "host", "smtp");
+	if (r->via == CFG_VIA_MULE && r->tls != CFG_ROUTE_TLS_MAY)
+		return fail_stray(ld, r, &r->tls, "tls", "smtp or mx");
 	if (r->via != CFG_VIA_MULE && r->node != NULL)
 		return fail_stray(ld, r, &r->node, "node", "mule");
 	if (r->via != CFG_VIA_MULE && r->link != NULL)
@@ -604,6 +632,13 @@ check_route(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
 			return load_fail(ld, load_line(ld, &r->domain),
 			    "route \"", r->domain,
 			    "\" is there twice, once was expected");
+	for (const struct cfg_route *q = cfg->routes; q < r; q++)
+		if (r->host.text != NULL &&
+		    load_same(q->host.text, r->host.text) && q->tls != r->tls)
+			return load_fail(ld, later_line(ld, &q->tls, &r->tls),
+			    "route \"", r->domain,
+			    "\": another route to that host has another "
+			    "\"tls\", the same was expected");
 	rc = check_keys(ld, r);
 	if (rc == CFG_OK && r->via == CFG_VIA_MULE)
 		rc = check_mule_route(ld, cfg, r);

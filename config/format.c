@@ -3,6 +3,8 @@
  */
 #include "config/load.h"
 
+#include <arpa/inet.h>
+
 #include <string.h>
 
 struct out {
@@ -97,9 +99,17 @@ put_ipv4(struct out *o, uint32_t v)
 static void
 put_network(struct out *o, const struct cfg_network *n)
 {
-	put_ipv4(o, n->address);
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool four = n->bits >= 96 && memcmp(n->address, mapped, 12) == 0;
+	char name[INET6_ADDRSTRLEN];
+
+	if (four)
+		(void)inet_ntop(AF_INET, n->address + 12, name, sizeof(name));
+	else
+		(void)inet_ntop(AF_INET6, n->address, name, sizeof(name));
+	put(o, name);
 	put(o, "/");
-	put_decimal(o, n->bits);
+	put_decimal(o, four ? n->bits - 96 : n->bits);
 }
 
 static void

@@ -91,7 +91,7 @@ struct pos {
 };
 
 /* A number in decimal, or a value by its type, as text. */
-#define FORMAT_MAX 48
+#define FORMAT_MAX 64
 /* A text from the file, quoted and cut for a message. */
 #define QUOTE_MAX 68
 

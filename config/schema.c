@@ -30,6 +30,7 @@
 /* Choices are stored as the 32-bit number of the word. */
 _Static_assert(sizeof(enum cfg_via) == sizeof(uint32_t) &&
 		   sizeof(enum cfg_bearer) == sizeof(uint32_t) &&
+		   sizeof(enum cfg_route_tls) == sizeof(uint32_t) &&
 		   sizeof(enum cfg_tagging) == sizeof(uint32_t) &&
 		   sizeof(enum cfg_compat) == sizeof(uint32_t) &&
 		   sizeof(enum cfg_emcon_kernel) == sizeof(uint32_t),
@@ -92,6 +93,7 @@ _Static_assert(sizeof(enum cfg_via) == sizeof(uint32_t) &&
 static const struct field tls_fields[] = {
 	NEED("certificate", FIELD_PATH, cfg_listen, tls.certificate),
 	NEED("key", FIELD_PATH, cfg_listen, tls.key),
+	TEXT("client_ca", FIELD_PATH, cfg_listen, tls.client_ca, NULL),
 };
 static const struct schema tls_schema = {
 	"tls",
@@ -104,6 +106,13 @@ static const struct field listen_fields[] = {
 	WORDS("allow", 0, cfg_listen, allow, nallow, FIELD_NETWORK,
 	    struct cfg_network, 0, ALLOW_MAX),
 	PART("tls", FIELD_OPTIONAL, tls_schema),
+	FLAG("implicit_tls", cfg_listen, implicit_tls, false),
+	FLAG("require_tls", cfg_listen, require_tls, false),
+	TEXT("users", FIELD_PATH, cfg_listen, users, NULL),
+	FLAG("require_auth", cfg_listen, require_auth, false),
+	FLAG("urgent", cfg_listen, urgent, true),
+	NUM("greeting_delay", FIELD_DURATION, cfg_listen, greeting_delay_us, 0,
+	    MINUTE, 0),
 };
 static const struct schema listen_schema = {
 	"a listener",
@@ -114,6 +123,7 @@ static const struct schema listen_schema = {
 static const struct field smtp_fields[] = {
 	LIST("listen", 0, cfg_smtp, listen, nlisten, listen_schema, cfg_listen,
 	    0, LISTEN_MAX),
+	TEXT("tls_ca", FIELD_PATH, cfg_smtp, tls_ca, NULL),
 	NUM("max_message_size", FIELD_SIZE, cfg_smtp, max_message_size,
 	    64 * KIB, GIB, 25 * MIB),
 	/* RFC 5321 4.5.3.1.8: not less than 100. */
@@ -277,10 +287,14 @@ static const struct schema link_schema = {
 
 static const char *const vias[] = { "smtp", "mule", "mx", NULL };
 
+static const char *const route_tls[] = { "may", "none", "encrypt", "verify",
+	NULL };
+
 static const struct field route_fields[] = {
 	NEED("domain", FIELD_DOMAIN, cfg_route, domain),
 	CHOICE("via", FIELD_REQUIRED, cfg_route, via, vias, 0),
 	PORT("host", FIELD_ENDPOINT, 0, cfg_route, host, 1),
+	CHOICE("tls", 0, cfg_route, tls, route_tls, CFG_ROUTE_TLS_MAY),
 	TEXT("node", FIELD_NAME, cfg_route, node, NULL),
 	TEXT("link", FIELD_NAME, cfg_route, link, NULL),
 };

@@ -161,10 +161,20 @@ test_values_arrive_converted_in_their_fields(void **state)
 	assert_int_equal(cfg->smtp.nlisten, 2);
 	assert_string_equal(cfg->smtp.listen[1].address.host, "2001:db8::1");
 	assert_int_equal(cfg->smtp.listen[1].address.port, 587);
-	assert_int_equal(cfg->smtp.listen[0].nallow, 3);
-	assert_int_equal(cfg->smtp.listen[0].allow[1].address, 0xc0000201);
-	assert_int_equal(cfg->smtp.listen[0].allow[1].bits, 32);
-	assert_int_equal(cfg->smtp.listen[0].allow[2].bits, 0);
+	assert_int_equal(cfg->smtp.listen[0].nallow, 4);
+	assert_memory_equal(cfg->smtp.listen[0].allow[1].address,
+	    "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\x02\x01", 16);
+	assert_int_equal(cfg->smtp.listen[0].allow[1].bits, 128);
+	assert_int_equal(cfg->smtp.listen[0].allow[2].bits, 96);
+	assert_int_equal(cfg->smtp.listen[0].allow[3].address[0], 0xfd);
+	assert_int_equal(cfg->smtp.listen[0].allow[3].bits, 8);
+	assert_string_equal(cfg->smtp.listen[0].tls.client_ca, "/etc/ca");
+	assert_string_equal(cfg->smtp.listen[0].users, "/etc/users");
+	assert_true(cfg->smtp.listen[0].require_auth);
+	assert_false(cfg->smtp.listen[0].urgent);
+	assert_true(cfg->smtp.listen[1].urgent);
+	assert_true(cfg->smtp.listen[0].greeting_delay_us == 5000000);
+	assert_int_equal(cfg->routes[3].tls, CFG_ROUTE_TLS_VERIFY);
 	assert_string_equal(
 	    cfg->smtp.listen[0].tls.certificate, "/etc/a \"b\" \\c.crt");
 	assert_string_equal(cfg->smtp.listen[0].tls.key, "/etc/key");
