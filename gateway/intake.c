@@ -53,6 +53,17 @@ copy(struct smtp_str s)
 	return p;
 }
 
+/* Not everybody may be urgent.  What goes on is the priority of c->mail. */
+static bool
+lower_priority(struct intake *c)
+{
+	if (!c->mail.has_priority || c->mail.priority <= 0 ||
+	    (c->may_relay && c->urgent))
+		return false;
+	c->mail.priority = 0;
+	return true;
+}
+
 void
 intake_mail(struct intake *c, const struct smtp_server_event *ev)
 {
@@ -65,6 +76,10 @@ intake_mail(struct intake *c, const struct smtp_server_event *ev)
 	c->mail = ev->mail;
 	if (c->from_line == NULL)
 		smtp_server_reply(c->server, 451, "4.3.0", "Out of memory");
+	else if (lower_priority(c))
+		/* RFC 6710 4.1: what is said begins with the new value. */
+		smtp_server_reply(c->server, 250, "2.3.6",
+		    "0 is the new priority of the message");
 	else
 		smtp_server_reply(c->server, 250, "2.1.0", "Sender ok");
 }
@@ -196,6 +211,17 @@ literal(const char *peer, char *buf, size_t cap)
 	    buf, cap, "[%s%s]", strchr(peer, ':') != NULL ? "IPv6:" : "", peer);
 }
 
+/* RFC 3848. */
+static const char *
+protocol(const struct smtp_server *s)
+{
+	if (!smtp_server_is_esmtp(s))
+		return "SMTP";
+	if (smtp_server_is_authenticated(s))
+		return "ESMTPSA"; /* AUTH is not offered in the clear */
+	return smtp_server_is_secured(s) ? "ESMTPS" : "ESMTP";
+}
+
 static int
 append_received(struct intake *c)
 {
@@ -205,7 +231,7 @@ append_received(struct intake *c)
 		.from = smtp_server_helo(server),
 		.comment = comment,
 		.by = c->gw->cfg->node.hostname,
-		.with = smtp_server_is_esmtp(server) ? "ESMTP" : "SMTP",
+		.with = protocol(server),
 		.id = c->id,
 		.has_priority = c->mail.has_priority,
 		.priority = c->mail.priority,

@@ -125,6 +125,8 @@ void smtp_server_output_sent(struct smtp_server *s, size_t n);
  */
 void smtp_server_timeout(struct smtp_server *s);
 void smtp_server_busy(struct smtp_server *s);
+/* The client did not wait for the greeting: 554 5.5.1 in its place. */
+void smtp_server_early(struct smtp_server *s);
 void smtp_server_shutdown(struct smtp_server *s);
 /* The connection is gone. */
 void smtp_server_eof(struct smtp_server *s);
