@@ -75,7 +75,8 @@ control_closed(void *ctx)
 
 	sched_free(&d->gw.sched);
 	dns_free(&d->gw.dns);
-	tls_context_free(&d->gw.tls_client);
+	tls_context_free(&d->gw.tls_any);
+	tls_context_free(&d->gw.tls_verify);
 	if (d->gw.queue != NULL)
 		queue_close(&d->gw.queue, queue_closed, d);
 }
@@ -205,13 +206,19 @@ open_all(struct daemon *d, char *errbuf, size_t errcap)
 		.warn = queue_warns,
 	};
 	const struct tls_client_config any = { .verify = false };
+	const struct tls_client_config good = {
+		.verify = true,
+		.ca = d->gw.cfg->smtp.tls_ca,
+	};
 	int rc = queue_open(&qc, &d->loop, errbuf, errcap, &d->gw.queue);
 
 	if (rc == 0)
 		rc = dns_new(&d->loop, &d->gw.dns);
 	if (rc == 0)
-		rc =
-		    tls_context_client(&any, errbuf, errcap, &d->gw.tls_client);
+		rc = tls_context_client(&any, errbuf, errcap, &d->gw.tls_any);
+	if (rc == 0)
+		rc = tls_context_client(
+		    &good, errbuf, errcap, &d->gw.tls_verify);
 	if (rc == 0)
 		rc = sched_new(&d->gw, &d->gw.sched);
 	if (rc == 0)

@@ -40,6 +40,9 @@ struct route {
 void route_find(const struct cfg *cfg, struct smtp_str domain,
     const char *from_link, struct route *ret_r);
 
+/* How TLS is to be used towards an SMTP hop, "smtp:..." or "mx:...". */
+enum cfg_route_tls route_tls(const struct cfg *cfg, const char *hop);
+
 /*
  * The group of the link that has the most of the nodes, the smallest among
  * equals; NULL if none has any.  Nodes it lacks go in a transmission of their
