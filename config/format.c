@@ -162,6 +162,7 @@ format_value(enum field_type type, const void *at, char buf[FORMAT_MAX])
 	case FIELD_PATH:
 	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
+	case FIELD_MAILBOX:
 	case FIELD_DOMAIN:
 	case FIELD_ENDPOINT:
 	case FIELD_ADDRESS:

@@ -305,6 +305,7 @@ load_default(struct loader *ld, const struct schema *s, const struct field *f,
 	case FIELD_PATH:
 	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
+	case FIELD_MAILBOX:
 	case FIELD_DOMAIN: memcpy(to, &f->def_text, sizeof(f->def_text)); break;
 	case FIELD_BOOL: memcpy(to, &flag, sizeof(flag)); break;
 	case FIELD_NUMBER:

@@ -24,7 +24,8 @@ enum field_type {
 	FIELD_PATH,      /* absolute */
 	FIELD_INTERFACE, /* name or IPv4 address */
 	FIELD_HOSTNAME,
-	FIELD_DOMAIN, /* hostname, "*.hostname" or "*" */
+	FIELD_MAILBOX, /* local-part@hostname */
+	FIELD_DOMAIN,  /* hostname, "*.hostname" or "*" */
 	FIELD_BOOL,
 	FIELD_NUMBER,
 	FIELD_SIZE,     /* octets: 100, 64KiB, 25MiB */

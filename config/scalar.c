@@ -407,11 +407,27 @@ is_interface(struct text t)
 	return letter;
 }
 
+/* No quoted local parts: nobody has one in his configuration. */
+static bool
+is_mailbox(struct text t)
+{
+	static const char special[] = "<>()[]\\,;:@\"";
+	size_t at = 0;
+
+	while (at < t.len && t.p[at] > 32 && t.p[at] < 127 &&
+	       memchr(special, t.p[at], sizeof(special)) == NULL)
+		at++;
+	return at > 0 && at <= 64 && at < t.len && t.p[at] == '@' &&
+	       is_hostname((struct text){ t.p + at + 1, t.len - at - 1 });
+}
+
 static bool
 looks_right(enum field_type type, struct text t)
 {
 	if (type == FIELD_HOSTNAME)
 		return is_hostname(t);
+	if (type == FIELD_MAILBOX)
+		return is_mailbox(t);
 	if (type == FIELD_DOMAIN)
 		return is_domain(t);
 	if (type == FIELD_PATH)
@@ -494,6 +510,7 @@ scalar_expected(enum field_type type)
 	case FIELD_PATH: return "an absolute path";
 	case FIELD_INTERFACE: return "an IPv4 address or an interface's name";
 	case FIELD_HOSTNAME: return "a host name";
+	case FIELD_MAILBOX: return "a mailbox like name@example.mil";
 	case FIELD_DOMAIN: return "a domain, \"*.domain\" or \"*\"";
 	case FIELD_BOOL: return "true or false";
 	case FIELD_NUMBER: return "a whole number";
@@ -544,6 +561,7 @@ convert(struct loader *ld, const struct field *f, struct text t, void *to)
 	case FIELD_PATH:
 	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
+	case FIELD_MAILBOX:
 	case FIELD_DOMAIN: return to_string(ld, f->type, t, to);
 	case FIELD_BOOL: return to_bool(t, to);
 	case FIELD_NUMBER: return to_number(t, plain, to);

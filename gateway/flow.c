@@ -164,13 +164,26 @@ flow_from_line(const char *from_line, int priority, int64_t deliver_by,
 
 /* --- who gets a notification ------------------------------------------------------------ */
 
+/* RFC 3461 5.2.2 and RFC 2852 5: who passes it on says so. */
+static bool
+relay_wanted(unsigned notify, const struct flow_passed *p)
+{
+	bool no_dsn = (p->dropped & SMTP_EXT_DSN) != 0;
+	bool no_deadline = (p->dropped & SMTP_EXT_DELIVERBY) != 0;
+
+	if (no_dsn && (notify & SMTP_NOTIFY_SUCCESS) != 0)
+		return true;
+	/* A message that must be returned never goes to such a hop. */
+	return p->by_trace || (no_deadline && p->by_mode == 'N');
+}
+
 bool
-flow_notify_failure(const char *from_line, const char *rcpt_line)
+flow_notify(enum flow_report what, const char *from_line, const char *rcpt_line,
+    const struct flow_passed *passed)
 {
 	struct smtp_envelope_line from, rcpt;
-	struct smtp_rcpt_params p;
+	struct smtp_rcpt_params p = { .notify = 0 };
 
-	/* RFC 3461 5.2: never to the null reverse-path. */
 	if (smtp_line_parse(str(from_line), SMTP_PATH_NULL | SMTP_PATH_UTF8,
 		&from) != SMTP_OK ||
 	    from.path.mailbox.len == 0)
@@ -178,6 +191,15 @@ flow_notify_failure(const char *from_line, const char *rcpt_line)
 	if (smtp_line_parse(str(rcpt_line),
 		SMTP_PATH_POSTMASTER | SMTP_PATH_UTF8, &rcpt) != SMTP_OK ||
 	    smtp_rcpt_params_parse(rcpt.params, &p, NULL) != SMTP_OK)
-		return true;
-	return p.notify == 0 || (p.notify & SMTP_NOTIFY_FAILURE) != 0;
+		p.notify = 0;
+	if ((p.notify & SMTP_NOTIFY_NEVER) != 0)
+		return false;
+	switch (what) {
+	case FLOW_REPORT_FAILED:
+		return p.notify == 0 || (p.notify & SMTP_NOTIFY_FAILURE) != 0;
+	case FLOW_REPORT_DELAYED:
+		return p.notify == 0 || (p.notify & SMTP_NOTIFY_DELAY) != 0;
+	case FLOW_REPORT_RELAYED: return relay_wanted(p.notify, passed);
+	}
+	return false;
 }

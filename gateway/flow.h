@@ -69,7 +69,26 @@ bool flow_from_line(const char *from_line, int priority, int64_t deliver_by,
 
 /* --- who gets a notification -------------------------------------------------------- */
 
-/* RFC 3461: whether a failure of this recipient is to be reported. */
-bool flow_notify_failure(const char *from_line, const char *rcpt_line);
+/* What can be reported of a recipient, RFC 3464 2.3.3. */
+enum flow_report {
+	FLOW_REPORT_FAILED,
+	FLOW_REPORT_DELAYED,
+	FLOW_REPORT_RELAYED,
+};
+
+/* How the message went on, for FLOW_REPORT_RELAYED. */
+struct flow_passed {
+	unsigned dropped; /* set of enum smtp_ext the next hop does not have */
+	char by_mode;     /* DELIVERBY: 'N', 'R', or 0 */
+	bool by_trace;
+};
+
+/*
+ * Whether the sender asked for that report about the recipient: NOTIFY (RFC
+ * 3461 5.2 and 6.1), and DELIVERBY's own rules for "relayed" (RFC 2852 5).
+ * Never to the null reverse-path.  passed may be NULL unless RELAYED.
+ */
+bool flow_notify(enum flow_report what, const char *from_line,
+    const char *rcpt_line, const struct flow_passed *passed);
 
 #endif

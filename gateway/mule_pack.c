@@ -40,8 +40,8 @@ struct job {
 	int rc;
 	uint8_t *payload, *copy;
 	size_t len;
-	struct delivery *refused;   /* bigger than the link takes */
-	char notify[ROUTE_HOP_MAX]; /* the way of the notification, or "" */
+	struct delivery *refused; /* bigger than the link takes */
+	struct notified notified;
 };
 
 static void
@@ -136,18 +136,17 @@ on_refused(void *ctx, int rc, const struct queue_result *res)
 	(void)res;
 	if (rc == QUEUE_OK) {
 		gw->stats.failed += j->refused->nrcpts;
-		if (j->notify[0] != '\0')
-			sched_work(gw->sched, j->notify);
+		notify_committed(gw, &j->notified);
 	}
 	finish(j, NULL, rc == QUEUE_OK ? NULL : queue_strerror(rc));
 }
 
 static void
-on_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
+on_notified(void *ctx, int rc, struct queue_txn *t, const struct notified *n)
 {
 	struct job *j = ctx;
 
-	snprintf(j->notify, sizeof(j->notify), "%s", hop);
+	j->notified = *n;
 	if (rc != QUEUE_OK) {
 		queue_txn_free(&t);
 		on_refused(j, rc, NULL);

@@ -284,7 +284,7 @@ sched_take(struct sched_hop *h)
 struct ending {
 	struct sched_hop *hop;
 	struct delivery *delivery;
-	char notified[ROUTE_HOP_MAX]; /* the way of a notification, or "" */
+	struct notified notified;
 };
 
 static void
@@ -300,8 +300,8 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 		    queue_strerror(rc));
 	/* Not committed: the lease ends all the same, and it is tried again. */
 	queue_unlease(h->sched->gw->queue, h->name, e->delivery->message);
-	if (rc == QUEUE_OK && e->notified[0] != '\0')
-		sched_work(h->sched, e->notified);
+	if (rc == QUEUE_OK)
+		notify_committed(h->sched->gw, &e->notified);
 	h->nactive--;
 	delivery_free(&e->delivery);
 	free(e);
@@ -319,6 +319,7 @@ log_outcome(const struct delivery *d, const struct delivery_rcpt *r,
 		[OUTCOME_DELIVERED] = "smtp.delivered",
 		[OUTCOME_DEFERRED] = "smtp.deferred",
 		[OUTCOME_FAILED] = "smtp.failed",
+		[OUTCOME_LATE] = "smtp.deferred",
 	};
 	char to[300];
 
@@ -350,6 +351,7 @@ add_outcome(struct sched *s, struct queue_txn *t, struct delivery *d,
 		rc = queue_txn_finish(t, r->id);
 		break;
 	case OUTCOME_NONE:
+	case OUTCOME_LATE:
 	case OUTCOME_DEFERRED:
 		gw->stats.deferred++;
 		at = flow_retry_at(&gw->cfg->smtp, r->attempts, now_s,
@@ -363,11 +365,11 @@ add_outcome(struct sched *s, struct queue_txn *t, struct delivery *d,
 
 /* The notification has been added to the transaction, or none was due. */
 static void
-on_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
+on_notified(void *ctx, int rc, struct queue_txn *t, const struct notified *n)
 {
 	struct ending *e = ctx;
 
-	snprintf(e->notified, sizeof(e->notified), "%s", hop);
+	e->notified = *n;
 	if (rc != 0) {
 		queue_txn_free(&t);
 		on_committed(e, rc, NULL);
@@ -497,7 +499,7 @@ on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
 struct expiry {
 	struct sched *sched;
 	struct delivery *delivery;
-	char notified[ROUTE_HOP_MAX];
+	struct notified notified;
 };
 
 static void
@@ -506,18 +508,19 @@ expired_committed(void *ctx, int rc, const struct queue_result *res)
 	struct expiry *e = ctx;
 
 	(void)res;
-	if (rc == QUEUE_OK && e->notified[0] != '\0')
-		sched_work(e->sched, e->notified);
+	if (rc == QUEUE_OK)
+		notify_committed(e->sched->gw, &e->notified);
 	delivery_free(&e->delivery);
 	free(e);
 }
 
 static void
-expired_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
+expired_notified(
+    void *ctx, int rc, struct queue_txn *t, const struct notified *n)
 {
 	struct expiry *e = ctx;
 
-	snprintf(e->notified, sizeof(e->notified), "%s", hop);
+	e->notified = *n;
 	if (rc != QUEUE_OK) {
 		queue_txn_free(&t);
 		expired_committed(e, rc, NULL);

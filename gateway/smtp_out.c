@@ -227,6 +227,7 @@ on_done(struct smtp_out *c, const struct smtp_client_event *ev)
 	char text[SMTP_REPLY_TEXT_MAX + 32];
 
 	reply_text(&ev->reply, text);
+	c->delivery->dropped = ev->dropped;
 	finish_delivery(c, outcome_of(ev->reply.code), status_of(&ev->reply),
 	    text, !ev->local);
 }

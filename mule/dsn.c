@@ -271,6 +271,22 @@ line_end(const char *p, size_t len, size_t pos)
 	}
 }
 
+bool
+mule_is_text(const void *message, size_t len)
+{
+	const char *p = message;
+	size_t line = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		bool cr = i > 0 && p[i - 1] == '\r';
+
+		if (p[i] == '\0' || (p[i] == '\n') != cr || line > 998)
+			return false;
+		line = p[i] == '\n' ? 0 : p[i] == '\r' ? line : line + 1;
+	}
+	return len == 0 || p[len - 1] != '\r';
+}
+
 size_t
 mule_header_len(const void *message, size_t len)
 {
