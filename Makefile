@@ -55,7 +55,7 @@ MULECTL_SRC := tools/mulectl.c
 MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
 ASN1_TESTS := cdt
-PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_ask tx_emcon tx_ntnu tx_resume \
+PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume \
 	node rx rx_ack engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
@@ -124,6 +124,7 @@ help:
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
 	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
+	@echo 'make bench-engine   what a PDU costs as messages grow in number'
 	@echo 'make cover        line coverage of the unit tests'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
@@ -214,7 +215,7 @@ $(ASN1_T): %: %.o $(CDT_TABLES) $(LIBBER) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(ASN1_LIBS)
 # What the tests of the P_MUL engine share.
 $(call test_programs,pmul,scenario sim): $(B)/pmul/test/sim.o
-$(call test_programs,pmul,rtt turn tx tx_ask tx_emcon tx_ntnu tx_resume node rx rx_ack engine): $(B)/pmul/test/bench.o
+$(call test_programs,pmul,rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume node rx rx_ack engine): $(B)/pmul/test/bench.o
 $(PMUL_T): %: %.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
 $(SMTP_T): %: %.o $(LIBSMTP) $(UNIT_O) $(UNIT_ALLOC_O)
@@ -226,11 +227,14 @@ $(CFG_T): %: %.o $(LIBCFG) $(UNIT_O) $(UNIT_ALLOC_O)
 $(GATEWAY_T): %: %.o $(GATEWAY_DEPS) $(UNIT_O)
 	$(link) $(WRAP_CHECKS) $(call pc,cmocka) $(GATEWAY_LIBS)
 
-# How many octets and how long a transfer takes, in virtual time.  Not tests.
-PMUL_BENCH := $(addprefix $(B)/pmul/test/,air)
+# What a transfer costs on the air, in virtual time, and a PDU the processor.
+# Not tests.
+PMUL_BENCH := $(addprefix $(B)/pmul/test/,air engine_cost)
 $(PMUL_BENCH): %: %.o $(B)/pmul/test/sim.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
-.PHONY: bench-air-sim
+.PHONY: bench-air-sim bench-engine
+bench-engine: $(B)/pmul/test/engine_cost
+	$(Q)$(B)/pmul/test/engine_cost
 bench-air-sim: $(B)/pmul/test/air
 	$(Q)$(B)/pmul/test/air $(AIR_ARGS)
 

@@ -660,7 +660,7 @@ run_file(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[64];
+	struct CMUnitTest tests[200];
 	glob_t files;
 	int failed;
 
