@@ -35,7 +35,7 @@ PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pm
 	pmul/tx_ack.c pmul/rx.c \
 	pmul/rx_life.c pmul/ack.c pmul/config.c pmul/engine.c
 SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
-	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/client.c \
+	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/server_auth.c smtp/client.c \
 	smtp/client_env.c smtp/client_mail.c
 MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
 CFG_SRC := config/schema.c config/tree.c config/load.c config/scalar.c \
@@ -46,12 +46,12 @@ GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/bearer_silence.c gateway/
 	gateway/mule_emcon.c gateway/mule_in.c gateway/mule_keep.c gateway/mule_link.c \
 	gateway/mule_out.c gateway/mule_pack.c \
 	gateway/notify.c gateway/route.c gateway/sched.c gateway/silence.c gateway/silence_check.c gateway/smtp_in.c \
-	gateway/smtp_out.c gateway/status.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
+	gateway/smtp_out.c gateway/status.c gateway/stream.c gateway/login.c gateway/sasl.c gateway/tls.c gateway/dns.c gateway/dial.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
 	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
 	gateway/queue_link.c gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
 	gateway/queue_spool.c gateway/queue_thread.c gateway/queue_txn.c \
 	gateway/queue_vfs.c gateway/queue_write.c
-MULECTL_SRC := tools/mulectl.c
+MULECTL_SRC := tools/mulectl.c tools/mulectl_password.c
 MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
 ASN1_TESTS := cdt
@@ -59,9 +59,9 @@ PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_order tx_ask tx_emcon tx_ntnu
 	node rx rx_ack engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
-MULE_TESTS := ext payload dsn
+MULE_TESTS := ext zip payload dsn
 CFG_TESTS := cfg values links
-GATEWAY_TESTS := flow body link queue queue_ready queue_transmit queue_link queue_disk queue_start
+GATEWAY_TESTS := flow body link queue queue_ready queue_transmit queue_link queue_disk queue_start sasl dns
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine
@@ -84,8 +84,8 @@ OPT := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 HARDEN_LD += -fsanitize=address,undefined
 else ifdef COV
-OPT := -O0 -g --coverage
-HARDEN_LD += --coverage
+OPT := -O0 -g --coverage -fprofile-update=atomic
+HARDEN_LD += --coverage -fprofile-update=atomic
 else
 # _FORTIFY_SOURCE hides from the sanitizers what they look for.
 HARDEN += -D_FORTIFY_SOURCE=2
@@ -98,7 +98,8 @@ ALL_LDFLAGS = $(HARDEN_LD) $(LDFLAGS)
 
 pc = $(shell $(PKG_CONFIG) --libs $(1))
 ASN1_LIBS = $(call pc,libtasn1)
-MULE_LIBS = $(call pc,libdeflate zlib)
+# zopfli has no pkg-config file.
+MULE_LIBS = $(call pc,libdeflate zlib) -lzopfli
 CFG_LIBS = $(call pc,yaml-0.1)
 
 LIBBER := $(B)/libber.a
@@ -125,7 +126,8 @@ help:
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
 	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
 	@echo 'make bench-engine   what a PDU costs as messages grow in number'
-	@echo 'make cover        line coverage of the unit tests'
+	@echo 'make bench-zip    what compression saves, and what it costs'
+	@echo 'make cover        line coverage of all tests'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
 	@echo 'Variables: CC=clang SAN=1 WERROR=1 V=1 WRAP="valgrind -q"'
@@ -156,18 +158,25 @@ $(GATEWAY_A): $(call obj,$(filter-out gateway/main.c,$(GATEWAY_SRC)))
 link = $(call say,LD,$@)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
 	$(filter %.a,$^)
 
-GATEWAY_LIBS = $(call pc,libuv libmnl openssl sqlite3 jansson libmicrohttpd) -lresolv \
+GATEWAY_LIBS = $(call pc,libuv libmnl openssl libgsasl sqlite3 jansson libmicrohttpd) -lresolv \
 	$(MULE_LIBS) $(ASN1_LIBS) $(CFG_LIBS) -lpthread
 # Upper layers first: a static library is searched once.
 GATEWAY_DEPS := $(GATEWAY_A) $(LIBCFG) $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL)
 
 $(B)/muled: $(B)/gateway/main.o $(GATEWAY_DEPS)
 	$(link) $(GATEWAY_LIBS)
-$(B)/mulectl: $(call obj,$(MULECTL_SRC))
-	$(link) $(call pc,jansson)
+$(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
+	$(link) $(call pc,jansson libgsasl)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
 
+# What compression saves, and what it costs: doc/BENCHMARKS.md.
+BENCH_MAILS ?= $(wildcard tests/corpus/*.eml)
+$(B)/bench_zip: $(B)/tools/bench_zip.o $(LIBMULE) $(LIBBER) $(LIBSMTP)
+	$(link) $(MULE_LIBS) $(ASN1_LIBS)
+.PHONY: bench-zip
+bench-zip: $(B)/bench_zip
+	$(Q)$(B)/bench_zip $(BENCH_MAILS)
 # Drives bearers for tests/test_silence.py.
 PROBE_SRC := gateway/test/bearer_probe.c gateway/bearer.c gateway/bearer_silence.c \
 	gateway/bearer_udp.c gateway/silence.c gateway/silence_check.c
@@ -381,7 +390,8 @@ lint:
 
 .PHONY: cover
 cover:
-	$(Q)$(MAKE) --no-print-directory COV=1 unit
+	$(Q)find build-cov -name '*.gcda' -delete 2>/dev/null || :
+	$(Q)$(MAKE) --no-print-directory COV=1 unit whole
 	$(Q)gcovr -r . --object-directory build-cov -e '.*/(test|fuzz)/' -e tests/
 
 .PHONY: clean

@@ -15,14 +15,18 @@
 #include "gateway/stats.h"
 #include "pmul/pmul.h"
 
+struct dns;
 struct sched;
 struct mule_link;
+struct tls_context;
 
 struct gateway {
 	uv_loop_t *loop;
 	const struct cfg *cfg;
 	struct queue *queue;
 	struct sched *sched;
+	struct dns *dns;
+	struct tls_context *tls_client;
 	struct mule_link *
 	    *links; /* one for each cfg->links entry, same order */
 	size_t nlinks;

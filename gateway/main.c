@@ -19,11 +19,13 @@
 
 #include "gateway/clock.h"
 #include "gateway/control.h"
+#include "gateway/dns.h"
 #include "gateway/gateway.h"
 #include "gateway/log.h"
 #include "gateway/mule_link.h"
 #include "gateway/sched.h"
 #include "gateway/smtp_in.h"
+#include "gateway/tls.h"
 
 #define DEFAULT_CONFIG "/etc/muleteer/muled.yaml"
 #define CONFIG_MAX (1024 * 1024)
@@ -72,6 +74,8 @@ control_closed(void *ctx)
 	struct daemon *d = ctx;
 
 	sched_free(&d->gw.sched);
+	dns_free(&d->gw.dns);
+	tls_context_free(&d->gw.tls_client);
 	if (d->gw.queue != NULL)
 		queue_close(&d->gw.queue, queue_closed, d);
 }
@@ -200,8 +204,14 @@ open_all(struct daemon *d, char *errbuf, size_t errcap)
 		.now_s = clock_wall_s(),
 		.warn = queue_warns,
 	};
+	const struct tls_client_config any = { .verify = false };
 	int rc = queue_open(&qc, &d->loop, errbuf, errcap, &d->gw.queue);
 
+	if (rc == 0)
+		rc = dns_new(&d->loop, &d->gw.dns);
+	if (rc == 0)
+		rc =
+		    tls_context_client(&any, errbuf, errcap, &d->gw.tls_client);
 	if (rc == 0)
 		rc = sched_new(&d->gw, &d->gw.sched);
 	if (rc == 0)

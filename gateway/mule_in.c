@@ -59,7 +59,7 @@ struct job {
 	struct queue_rcpt *rcpts;
 	char **text; /* lines and hops of the recipients */
 	size_t nrcpts;
-	bool loop;
+	bool loop; /* too many Received fields */
 };
 
 static void commit(struct job *j);
@@ -155,7 +155,7 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 		return;
 	}
 	link_stored(in->link->link, j->source, j->msid);
-	if (rc == QUEUE_OK && j->nrcpts > 0 && !j->loop) {
+	if (rc == QUEUE_OK && j->nrcpts > 0) {
 		/* Not before: an id that was not committed is used again. */
 		in->link->gw->stats.mule_in++;
 		log_received(j);
@@ -200,7 +200,7 @@ keep_rcpts(struct job *j)
 		if (r.type == ROUTE_NONE || r.type == ROUTE_BACK)
 			continue;
 		j->text[2 * k] = strndup(line.p, line.len);
-		j->text[2 * k + 1] = strdup(r.hop);
+		j->text[2 * k + 1] = strdup(j->loop ? ROUTE_HOP_LOOP : r.hop);
 		j->nrcpts++;
 		if (j->text[2 * k] == NULL || j->text[2 * k + 1] == NULL)
 			return false;
@@ -325,8 +325,6 @@ build(struct job *j, struct queue_txn *t)
 		return rc;
 	if (j->rc != MULE_OK)
 		return add_quarantine(j, t, mule_strerror(j->rc));
-	if (j->loop)
-		return add_quarantine(j, t, "mail loop: too many Received");
 	if (j->nrcpts == 0) {
 		link->gw->stats.mule_not_ours++;
 		log_event(GW_LOG_DEBUG, "mule.not_ours",
@@ -374,6 +372,9 @@ on_unpacked(uv_work_t *w, int status)
 	struct gateway *gw = j->in->link->gw;
 
 	(void)status;
+	if (j->rc == MULE_OK)
+		j->loop = mule_header_count(j->m.content, j->m.content_len,
+			      "Received") > gw->cfg->smtp.max_hops;
 	if (j->rc == MULE_OK && !keep_rcpts(j)) {
 		free_rcpts(j);
 		mule_message_release(&j->m);
@@ -383,11 +384,8 @@ on_unpacked(uv_work_t *w, int status)
 		on_committed(j, QUEUE_ENOMEM, NULL);
 		return;
 	}
-	if (j->rc == MULE_OK) {
+	if (j->rc == MULE_OK)
 		j->id = queue_new_id(gw->queue);
-		j->loop = mule_header_count(j->m.content, j->m.content_len,
-			      "Received") > gw->cfg->smtp.max_hops;
-	}
 	commit(j);
 }
 

@@ -252,6 +252,11 @@ pack_work(uv_work_t *w)
 	const struct cfg_link *cfg = j->link->cfg;
 	struct smtp_str from = { j->from_line, strlen(j->from_line) };
 	struct smtp_str *lines = calloc(j->nrcpts, sizeof(*lines));
+	struct mule_pack_how how = {
+		cfg->tagging == CFG_TAGGING_EXPLICIT ? BER_EXPLICIT
+						     : BER_IMPLICIT,
+		cfg->bit_rate,
+	};
 
 	j->rc = MULE_ENOMEM;
 	if (lines != NULL && (j->fd < 0 || read_file(j))) {
@@ -259,11 +264,8 @@ pack_work(uv_work_t *w)
 			lines[i].p = j->lines[i];
 			lines[i].len = strlen(j->lines[i]);
 		}
-		j->rc = mule_pack(cfg->tagging == CFG_TAGGING_EXPLICIT
-				      ? BER_EXPLICIT
-				      : BER_IMPLICIT,
-		    from, lines, j->nrcpts, j->content, j->content_len,
-		    &j->payload, &j->len);
+		j->rc = mule_pack(&how, from, lines, j->nrcpts, j->content,
+		    j->content_len, &j->payload, &j->len);
 	}
 	free(lines);
 }

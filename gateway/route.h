@@ -14,6 +14,9 @@
 /* "smtp:" and "mx:" with a domain of 255 and a port; "mule:" with a link. */
 #define ROUTE_HOP_MAX 280
 
+/* The hop of mail that goes round in circles: back to its sender, 5.4.6. */
+#define ROUTE_HOP_LOOP "loop:"
+
 enum route_type {
 	ROUTE_NONE, /* no route: 5.1.2 */
 	ROUTE_SMTP,

@@ -181,6 +181,17 @@ hop_blocked(const struct sched_hop *h)
 	return clock_now().mono.us < h->blocked_until_us;
 }
 
+void
+sched_hop_refuse(struct sched_hop *h, const char *status, const char *why)
+{
+	struct delivery *d;
+
+	while ((d = sched_take(h)) != NULL) {
+		delivery_set_rest(d, OUTCOME_FAILED, status, why, false);
+		sched_done(h, d, "");
+	}
+}
+
 /*
  * Work for the connections that are idle, and a new connection for every
  * delivery that still waits, up to the limit.
@@ -190,6 +201,11 @@ hop_connect(struct sched_hop *h)
 {
 	struct sched *s = h->sched;
 
+	if (strcmp(h->name, ROUTE_HOP_LOOP) == 0) {
+		sched_hop_refuse(
+		    h, "5.4.6", "Mail loop: too many Received fields");
+		return;
+	}
 	for (size_t i = 0; i < h->connections; i++)
 		smtp_out_work(h->connection[i]);
 	while (!s->gw->draining && !hop_blocked(h) &&

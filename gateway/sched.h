@@ -87,6 +87,12 @@ void sched_done(struct sched_hop *h, struct delivery *d, const char *remote);
  */
 void sched_hop_failed(struct sched_hop *h, const char *why);
 
+/*
+ * There is no such hop, and there will not be: whatever waits for it fails
+ * with that status.
+ */
+void sched_hop_refuse(struct sched_hop *h, const char *status, const char *why);
+
 /* The next hop answered: it is no longer left alone. */
 void sched_hop_ok(struct sched_hop *h);
 

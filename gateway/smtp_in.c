@@ -17,9 +17,10 @@
 
 #include "gateway/intake.h"
 #include "gateway/log.h"
+#include "gateway/login.h"
+#include "gateway/stream.h"
 #include "smtp/server.h"
 
-#define READ_MAX 32768
 #define BACKLOG 128
 /* Limits of a session: far beyond what an honest client does. */
 #define COMMANDS_MAX 1000000
@@ -29,28 +30,27 @@ struct listener {
 	uv_tcp_t tcp;
 	struct smtp_in *in;
 	const struct cfg_listen *cfg;
+	struct smtp_server_config server; /* of its sessions */
+	struct tls_context *tls;          /* NULL: none */
 	bool open;
 };
 
 struct conn {
 	TAILQ_ENTRY(conn) entry;
 	struct smtp_in *in;
-	const struct cfg_listen *listen;
+	const struct listener *listener;
 	struct smtp_server *server;
-	uv_tcp_t tcp;
+	struct stream *stream;
 	uv_timer_t timer;
-	uv_write_t write;
 	unsigned handles;
-	bool reading, writing, ended, closing;
-	struct intake intake; /* the transaction */
-	size_t in_pos, in_len;
-	char in_buf[READ_MAX];
-	char out_buf[8192];
+	bool ended, closing;
+	bool starttls, shaking; /* TLS is due; its handshake is under way */
+	struct intake intake;   /* the transaction */
+	struct login login;
 };
 
 struct smtp_in {
 	struct gateway *gw;
-	struct smtp_server_config server;
 	struct listener *listeners;
 	size_t nlisteners;
 	TAILQ_HEAD(conn_list, conn) conns;
@@ -72,6 +72,8 @@ part_closed(struct smtp_in *s)
 
 	if (--s->open > 0 || closed == NULL)
 		return;
+	for (size_t i = 0; i < s->nlisteners; i++)
+		tls_context_free(&s->listeners[i].tls);
 	free(s->listeners);
 	free(s);
 	closed(ctx);
@@ -82,9 +84,10 @@ maybe_free(struct conn *c)
 {
 	struct smtp_in *s = c->in;
 
-	if (c->handles > 0 || c->intake.committing)
+	if (c->handles > 0 || c->intake.committing || c->login.working)
 		return;
 	intake_release(&c->intake);
+	login_release(&c->login);
 	smtp_server_free(&c->server);
 	TAILQ_REMOVE(&s->conns, c, entry);
 	s->nconns--;
@@ -94,9 +97,18 @@ maybe_free(struct conn *c)
 }
 
 static void
-on_closed(uv_handle_t *h)
+on_timer_closed(uv_handle_t *h)
 {
 	struct conn *c = h->data;
+
+	c->handles--;
+	maybe_free(c);
+}
+
+static void
+on_stream_closed(void *ctx)
+{
+	struct conn *c = ctx;
 
 	c->handles--;
 	maybe_free(c);
@@ -107,9 +119,9 @@ conn_close(struct conn *c)
 {
 	if (c->closing)
 		return;
-	c->closing = c->intake.gone = true;
-	uv_close((uv_handle_t *)&c->tcp, on_closed);
-	uv_close((uv_handle_t *)&c->timer, on_closed);
+	c->closing = c->intake.gone = c->login.gone = true;
+	stream_close(&c->stream, on_stream_closed, c);
+	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }
 
 /* --- the session --- */
@@ -127,52 +139,9 @@ act(struct conn *c, const struct smtp_server_event *ev)
 	case SMTP_SERVER_MESSAGE: intake_message(&c->intake); break;
 	case SMTP_SERVER_ABORT: intake_reset(&c->intake); break;
 	case SMTP_SERVER_CLOSE: c->ended = true; break;
+	case SMTP_SERVER_STARTTLS: c->starttls = true; break;
+	case SMTP_SERVER_AUTH: login_step(&c->login, ev); break;
 	}
-}
-
-static void
-on_written(uv_write_t *w, int status)
-{
-	struct conn *c = w->data;
-
-	c->writing = false;
-	if (c->closing)
-		return;
-	if (status < 0)
-		conn_close(c);
-	else
-		pump(c);
-}
-
-static void
-flush(struct conn *c)
-{
-	size_t len;
-	const char *p = smtp_server_output(c->server, &len);
-	uv_buf_t buf;
-
-	if (c->writing || len == 0)
-		return;
-	if (len > sizeof(c->out_buf))
-		len = sizeof(c->out_buf);
-	memcpy(c->out_buf, p, len);
-	smtp_server_output_sent(c->server, len);
-	buf = uv_buf_init(c->out_buf, (unsigned)len);
-	c->write.data = c;
-	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) !=
-	    0)
-		conn_close(c);
-	else
-		c->writing = true;
-}
-
-static void
-on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
-{
-	struct conn *c = h->data;
-
-	(void)suggested;
-	*buf = uv_buf_init(c->in_buf, sizeof(c->in_buf));
 }
 
 static void
@@ -185,7 +154,7 @@ on_timer(uv_timer_t *t)
 		conn_close(c);
 		return;
 	}
-	if (!c->intake.committing)
+	if (!c->intake.committing && !c->login.working)
 		smtp_server_timeout(c->server);
 	pump(c);
 }
@@ -197,62 +166,113 @@ arm(struct conn *c)
 	    &c->timer, on_timer, c->in->gw->cfg->smtp.timeout_us / 1000, 0);
 }
 
-static void
-on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+/* Whether anything could be written, and made room for further answers. */
+static bool
+write_output(struct conn *c)
 {
-	struct conn *c = stream->data;
+	bool wrote = false;
+	size_t len, n;
 
-	(void)buf;
-	if (c->closing)
-		return;
-	if (n < 0) {
-		smtp_server_eof(c->server);
-		conn_close(c);
-		return;
-	}
-	c->in_pos = 0;
-	c->in_len = (size_t)n;
-	arm(c);
-	pump(c);
+	do {
+		const char *p = smtp_server_output(c->server, &len);
+
+		n = stream_put(c->stream, p, len);
+		smtp_server_output_sent(c->server, n);
+		wrote = wrote || n > 0;
+	} while (n > 0);
+	return wrote;
 }
 
-/* Read exactly while there is nothing left over. */
 static void
-set_reading(struct conn *c)
+read_input(struct conn *c)
 {
-	bool want = c->in_pos == c->in_len && !c->ended && !c->closing &&
-		    smtp_server_wants_input(c->server);
+	struct smtp_server_event ev;
 
-	if (want == c->reading)
-		return;
-	c->reading = want;
-	if (want)
-		(void)uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
-	else
-		(void)uv_read_stop((uv_stream_t *)&c->tcp);
+	for (;;) {
+		const char *p;
+		size_t len;
+
+		while (smtp_server_next_event(c->server, &ev))
+			act(c, &ev);
+		if (c->ended || !smtp_server_wants_input(c->server))
+			return;
+		p = stream_input(c->stream, &len);
+		if (len == 0)
+			return;
+		stream_take(c->stream, smtp_server_input(c->server, p, len));
+	}
+}
+
+/* When the "220" has gone, and before another octet is read. */
+static void
+start_tls(struct conn *c)
+{
+	c->starttls = false;
+	c->shaking = true;
+	if (stream_start_tls(c->stream, c->listener->tls, NULL) != 0)
+		conn_close(c);
+}
+
+/* False while there is nothing but the handshake. */
+static bool
+check_handshake(struct conn *c)
+{
+	const struct tls *t;
+
+	if (!c->shaking)
+		return true;
+	if (stream_ended(c->stream) != NULL) {
+		log_event(GW_LOG_WARN, "smtp.tls", "peer=%s why=\"%s\"",
+		    c->intake.peer, stream_ended(c->stream));
+		conn_close(c);
+		return false;
+	}
+	if (stream_tls(c->stream) != STREAM_TLS)
+		return false;
+	c->shaking = false;
+	t = stream_tls_session(c->stream);
+	log_event(GW_LOG_DEBUG, "smtp.tls", "peer=%s version=%s cipher=%s",
+	    c->intake.peer, tls_version(t), tls_cipher(t));
+	smtp_server_secured(c->server);
+	return true;
 }
 
 static void
 pump(struct conn *c)
 {
-	struct smtp_server_event ev;
-	size_t len;
+	size_t left;
 
-	for (;;) {
-		while (smtp_server_next_event(c->server, &ev))
-			act(c, &ev);
-		if (c->ended || c->in_pos == c->in_len ||
-		    !smtp_server_wants_input(c->server))
-			break;
-		c->in_pos += smtp_server_input(
-		    c->server, c->in_buf + c->in_pos, c->in_len - c->in_pos);
-	}
-	flush(c);
-	(void)smtp_server_output(c->server, &len);
-	if (c->ended && len == 0 && !c->writing)
+	if (!check_handshake(c))
+		return;
+	do
+		read_input(c);
+	while (write_output(c));
+	(void)smtp_server_output(c->server, &left);
+	if (c->starttls && left == 0 && stream_flushed(c->stream))
+		start_tls(c);
+	if (c->closing)
+		return;
+	if (stream_ended(c->stream) != NULL) {
+		smtp_server_eof(c->server);
 		conn_close(c);
-	if (!c->closing)
-		set_reading(c);
+		return;
+	}
+	if (c->ended && left == 0 && stream_flushed(c->stream)) {
+		conn_close(c);
+		return;
+	}
+	stream_want(c->stream, !c->ended && smtp_server_wants_input(c->server));
+}
+
+static void
+on_ready(void *ctx)
+{
+	struct conn *c = ctx;
+
+	if (c->closing)
+		return;
+	arm(c);
+	pump(c);
 }
 
 /* --- connections --- */
@@ -301,7 +321,8 @@ set_peer(struct conn *c)
 	int len = sizeof(ss);
 
 	memset(&ss, 0, sizeof(ss));
-	if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&ss, &len) != 0)
+	if (uv_tcp_getpeername(
+		stream_tcp(c->stream), (struct sockaddr *)&ss, &len) != 0)
 		return;
 	if (ss.ss_family == AF_INET6)
 		uv_ip6_name((struct sockaddr_in6 *)&ss, c->intake.peer,
@@ -309,7 +330,7 @@ set_peer(struct conn *c)
 	else
 		uv_ip4_name((struct sockaddr_in *)&ss, c->intake.peer,
 		    sizeof(c->intake.peer));
-	c->intake.may_relay = may_relay(c->listen, &ss);
+	c->intake.may_relay = may_relay(c->listener->cfg, &ss);
 }
 
 static size_t
@@ -337,12 +358,14 @@ turn_away_if_full(struct conn *c)
 	smtp_server_busy(c->server);
 }
 
-/* The message has its answer, or there is nobody left to hear it. */
+/* An answer was given, or there is nobody left to hear it. */
 static void
-on_committed(void *ctx)
+on_answered(void *ctx)
 {
 	struct conn *c = ctx;
 
+	if (c->login.user[0] != '\0')
+		c->intake.may_relay = true;
 	if (c->closing)
 		maybe_free(c);
 	else
@@ -350,24 +373,35 @@ on_committed(void *ctx)
 }
 
 static struct conn *
-conn_new(struct smtp_in *s, const struct cfg_listen *listen)
+conn_new(struct smtp_in *s, const struct listener *l)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (c == NULL || smtp_server_new(&s->server, &c->server) != SMTP_OK) {
+	if (c == NULL || smtp_server_new(&l->server, &c->server) != SMTP_OK) {
+		free(c);
+		return NULL;
+	}
+	if (stream_new(s->gw->loop, on_ready, c, &c->stream) != 0) {
+		smtp_server_free(&c->server);
 		free(c);
 		return NULL;
 	}
 	c->in = s;
-	c->listen = listen;
-	uv_tcp_init(s->gw->loop, &c->tcp);
+	c->listener = l;
 	uv_timer_init(s->gw->loop, &c->timer);
-	c->tcp.data = c->timer.data = c;
+	c->timer.data = c;
 	c->handles = 2;
 	c->intake.gw = s->gw;
 	c->intake.server = c->server;
-	c->intake.committed = on_committed;
+	c->intake.committed = on_answered;
 	c->intake.ctx = c;
+	c->login = (struct login){
+		.loop = s->gw->loop,
+		.server = c->server,
+		.peer = c->intake.peer,
+		.answered = on_answered,
+		.ctx = c,
+	};
 	TAILQ_INSERT_TAIL(&s->conns, c, entry);
 	s->nconns++;
 	s->open++;
@@ -387,14 +421,14 @@ on_connection(uv_stream_t *stream, int status)
 		    uv_strerror(status));
 		return;
 	}
-	c = conn_new(l->in, l->cfg);
+	c = conn_new(l->in, l);
 	if (c == NULL)
 		return;
-	if (uv_accept(stream, (uv_stream_t *)&c->tcp) != 0) {
+	if (uv_accept(stream, (uv_stream_t *)stream_tcp(c->stream)) != 0 ||
+	    stream_start(c->stream) != 0) {
 		conn_close(c);
 		return;
 	}
-	(void)uv_tcp_nodelay(&c->tcp, 1);
 	set_peer(c);
 	turn_away_if_full(c);
 	arm(c);
@@ -411,6 +445,45 @@ on_listener_closed(uv_handle_t *h)
 	part_closed(l->in);
 }
 
+static void
+set_server_config(struct listener *l, const struct cfg *cfg)
+{
+	l->server = (struct smtp_server_config){
+		.hostname = cfg->node.hostname,
+		.extensions = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE |
+			      SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME |
+			      SMTP_EXT_CHUNKING | SMTP_EXT_DSN |
+			      SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
+			      SMTP_EXT_ENHANCEDSTATUSCODES,
+		.size_max = cfg->smtp.max_message_size,
+		.priority_policy = "STANAG4406",
+		.rcpts_max = (unsigned)cfg->smtp.max_recipients,
+		.commands_max = COMMANDS_MAX,
+		.errors_max = ERRORS_MAX,
+	};
+	if (l->tls != NULL)
+		l->server.extensions |= SMTP_EXT_STARTTLS;
+}
+
+/* What sessions of this listener are like. */
+static int
+prepare(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg,
+    char *errbuf, size_t errcap)
+{
+	const struct tls_server_config tls = {
+		.certificate = cfg->tls.certificate,
+		.key = cfg->tls.key,
+	};
+	int rc = 0;
+
+	l->in = s;
+	l->cfg = cfg;
+	if (cfg->tls.certificate != NULL)
+		rc = tls_context_server(&tls, errbuf, errcap, &l->tls);
+	set_server_config(l, s->gw->cfg);
+	return rc == 0 ? 0 : -EINVAL;
+}
+
 static int
 listen_on(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg)
 {
@@ -418,8 +491,6 @@ listen_on(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg)
 	struct sockaddr_in sin;
 	int rc, len = sizeof(sin);
 
-	l->in = s;
-	l->cfg = cfg;
 	memset(&ss, 0, sizeof(ss));
 	if (uv_ip4_addr(cfg->address.host, (int)cfg->address.port,
 		(struct sockaddr_in *)&ss) != 0 &&
@@ -447,26 +518,6 @@ listen_on(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg)
 	return 0;
 }
 
-static void
-set_server_config(struct smtp_in *s)
-{
-	const struct cfg *cfg = s->gw->cfg;
-
-	s->server = (struct smtp_server_config){
-		.hostname = cfg->node.hostname,
-		.extensions = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE |
-			      SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME |
-			      SMTP_EXT_CHUNKING | SMTP_EXT_DSN |
-			      SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
-			      SMTP_EXT_ENHANCEDSTATUSCODES,
-		.size_max = cfg->smtp.max_message_size,
-		.priority_policy = "STANAG4406",
-		.rcpts_max = (unsigned)cfg->smtp.max_recipients,
-		.commands_max = COMMANDS_MAX,
-		.errors_max = ERRORS_MAX,
-	};
-}
-
 int
 smtp_in_open(
     struct gateway *gw, char *errbuf, size_t errcap, struct smtp_in **ret_s)
@@ -485,11 +536,14 @@ smtp_in_open(
 	/* One more than there are, until smtp_in_close(). */
 	s->open = 1;
 	TAILQ_INIT(&s->conns);
-	set_server_config(s);
 	*ret_s = s;
 	for (size_t i = 0; rc == 0 && i < cfg->nlisten; i++) {
-		rc = listen_on(s, &s->listeners[i], &cfg->listen[i]);
 		s->nlisteners++;
+		rc = prepare(
+		    s, &s->listeners[i], &cfg->listen[i], errbuf, errcap);
+		if (rc != 0)
+			break;
+		rc = listen_on(s, &s->listeners[i], &cfg->listen[i]);
 		if (rc != 0)
 			snprintf(errbuf, errcap, "smtp listen %s: %s",
 			    cfg->listen[i].address.text, uv_strerror(rc));

@@ -10,41 +10,37 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "gateway/clock.h"
+#include "gateway/dial.h"
 #include "gateway/flow.h"
 #include "gateway/log.h"
+#include "gateway/stream.h"
 #include "smtp/client.h"
 
-#define READ_MAX 16384
-#define WRITE_MAX 65536
-/* RFC 5321 has no word on connecting; a minute is plenty. */
-#define CONNECT_MS 60000
 /* An idle connection is kept for the next message that long. */
 #define IDLE_MS 5000
 
 struct smtp_out {
 	struct gateway *gw;
 	struct sched_hop *hop;
-	char host[NI_MAXHOST], port[NI_MAXSERV];
+	char host[DNS_NAME_MAX + 1];
 	struct smtp_client_config cfg;
 	struct smtp_client *client;
 
-	uv_tcp_t tcp;
+	struct dial *dial;     /* until the server is ready */
+	struct stream *stream; /* NULL while there is no connection */
 	uv_timer_t timer;
-	uv_getaddrinfo_t resolve;
-	uv_connect_t connect;
-	uv_write_t write;
 	unsigned handles; /* open */
 	unsigned pending; /* requests whose callback is to come */
-	bool resolving, connected, writing, closing, idle, draining;
+	bool closing, idle, draining;
 	bool was_ready; /* the server has said hello */
 	bool ended;     /* CLOSED was seen */
+	bool shaking;   /* the TLS handshake is under way */
 
 	/* The delivery under way. */
 	struct delivery *delivery;
@@ -57,8 +53,6 @@ struct smtp_out {
 	uv_fs_t fs;
 	bool reading_file;
 
-	char in[READ_MAX];
-	char out[WRITE_MAX];
 	char content[SMTP_CLIENT_CONTENT_MAX];
 };
 
@@ -95,9 +89,18 @@ maybe_free(struct smtp_out *c)
 }
 
 static void
-on_closed(uv_handle_t *h)
+on_timer_closed(uv_handle_t *h)
 {
 	struct smtp_out *c = h->data;
+
+	c->handles--;
+	maybe_free(c);
+}
+
+static void
+on_stream_closed(void *ctx)
+{
+	struct smtp_out *c = ctx;
 
 	c->handles--;
 	maybe_free(c);
@@ -118,16 +121,24 @@ finish_delivery(struct smtp_out *c, enum outcome_type type, const char *status,
 }
 
 static void
+close_stream(struct smtp_out *c)
+{
+	if (c->stream == NULL)
+		return;
+	c->handles++;
+	stream_close(&c->stream, on_stream_closed, c);
+}
+
+static void
 close_all(struct smtp_out *c)
 {
 	if (c->closing)
 		return;
 	c->closing = true;
 	finish_delivery(c, OUTCOME_DEFERRED, "4.4.2", "Connection lost", false);
-	uv_close((uv_handle_t *)&c->tcp, on_closed);
-	uv_close((uv_handle_t *)&c->timer, on_closed);
-	if (c->resolving)
-		(void)uv_cancel((uv_req_t *)&c->resolve);
+	dial_free(&c->dial);
+	close_stream(c);
+	uv_close((uv_handle_t *)&c->timer, on_timer_closed);
 }
 
 /* The hop could not be reached at all. */
@@ -145,10 +156,6 @@ on_timer(uv_timer_t *t)
 {
 	struct smtp_out *c = t->data;
 
-	if (!c->connected) {
-		fail(c, "timeout while connecting");
-		return;
-	}
 	if (c->idle)
 		smtp_client_quit(c->client);
 	else
@@ -222,6 +229,16 @@ on_done(struct smtp_out *c, const struct smtp_client_event *ev)
 	    text, !ev->local);
 }
 
+/* A server without 8BITMIME gets what was only labelled as 8-bit. */
+static bool
+is_seven_bit(const char *body, uint64_t size)
+{
+	for (uint64_t i = 0; i < size; i++)
+		if ((unsigned char)body[i] > 127)
+			return false;
+	return true;
+}
+
 static bool
 set_message(struct smtp_out *c)
 {
@@ -242,6 +259,8 @@ set_message(struct smtp_out *c)
 	c->message.rcpt_lines = c->rcpt_lines;
 	c->message.nrcpts = d->nrcpts;
 	c->message.size = c->size;
+	c->message.seven_bit =
+	    c->body != NULL && is_seven_bit(c->body, c->size);
 	return true;
 }
 
@@ -363,7 +382,19 @@ on_session_closed(struct smtp_out *c, const struct smtp_client_event *ev)
 	if (c->was_ready || ev->reply.code < 300)
 		return;
 	reply_text(&ev->reply, text);
-	sched_hop_failed(c->hop, text);
+	log_event(
+	    GW_LOG_WARN, "smtp.refused", "hop=%s why=\"%s\"", c->host, text);
+	/* RFC 5321 5.1: perhaps the next exchanger is in a better mood. */
+	if (!dial_has_more(c->dial))
+		sched_hop_failed(c->hop, text);
+}
+
+static void
+on_starttls(struct smtp_out *c)
+{
+	c->shaking = true;
+	if (stream_start_tls(c->stream, c->gw->tls_client, c->host) != 0)
+		smtp_client_abort(c->client, "out of memory");
 }
 
 static void
@@ -374,198 +405,204 @@ act(struct smtp_out *c, const struct smtp_client_event *ev)
 		if (!c->was_ready)
 			sched_hop_ok(c->hop);
 		c->was_ready = true;
+		dial_free(&c->dial);
 		take(c);
 		break;
 	case SMTP_CLIENT_RCPT: on_rcpt(c, ev); break;
 	case SMTP_CLIENT_CONTENT: on_content(c); break;
 	case SMTP_CLIENT_DONE: on_done(c, ev); break;
 	case SMTP_CLIENT_CLOSED: on_session_closed(c, ev); break;
+	case SMTP_CLIENT_STARTTLS: on_starttls(c); break;
 	}
 }
 
-static void
-on_written(uv_write_t *w, int status)
+static bool
+write_output(struct smtp_out *c)
 {
-	struct smtp_out *c = w->data;
+	bool wrote = false;
+	size_t len, n;
 
-	c->pending--;
-	c->writing = false;
-	if (c->closing) {
-		maybe_free(c);
-		return;
-	}
-	if (status < 0)
-		smtp_client_eof(c->client);
-	pump(c);
+	do {
+		const char *p = smtp_client_output(c->client, &len);
+
+		n = stream_put(c->stream, p, len);
+		smtp_client_output_sent(c->client, n);
+		wrote = wrote || n > 0;
+	} while (n > 0);
+	return wrote;
 }
 
 static void
-flush(struct smtp_out *c)
+read_input(struct smtp_out *c)
 {
-	size_t len;
-	const char *p = smtp_client_output(c->client, &len);
-	uv_buf_t buf;
+	struct smtp_client_event ev;
 
-	if (c->writing || len == 0)
-		return;
-	if (len > sizeof(c->out))
-		len = sizeof(c->out);
-	memcpy(c->out, p, len);
-	smtp_client_output_sent(c->client, len);
-	buf = uv_buf_init(c->out, (unsigned)len);
-	c->write.data = c;
-	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) !=
-	    0) {
-		smtp_client_eof(c->client);
+	for (;;) {
+		const char *p;
+		size_t len, n;
+
+		while (!c->closing && smtp_client_next_event(c->client, &ev))
+			act(c, &ev);
+		if (c->closing || c->ended)
+			return;
+		p = stream_input(c->stream, &len);
+		n = smtp_client_input(c->client, p, len);
+		stream_take(c->stream, n);
+		if (n == 0)
+			return;
+	}
+}
+
+static int
+new_session(struct smtp_out *c)
+{
+	smtp_client_free(&c->client);
+	c->ended = c->shaking = false;
+	return smtp_client_new(&c->cfg, &c->client) == SMTP_OK ? 0 : -ENOMEM;
+}
+
+/*
+ * The server offers TLS and cannot do it.  Where it is only welcome, the mail
+ * goes in the clear, as it would to a server that does not offer it.
+ */
+static void
+tls_failed(struct smtp_out *c)
+{
+	const char *why = stream_ended(c->stream);
+
+	log_event(GW_LOG_WARN, "smtp.tls", "hop=%s why=\"%s\"", c->host, why);
+	c->shaking = false;
+	if (c->cfg.tls == SMTP_CLIENT_TLS_MUST || c->dial == NULL) {
+		smtp_client_abort(c->client, why);
 		return;
 	}
-	c->writing = true;
-	c->pending++;
+	c->cfg.tls = SMTP_CLIENT_TLS_NEVER;
+	close_stream(c);
+	if (new_session(c) != 0)
+		fail(c, "out of memory");
+	else
+		dial_again(c->dial);
+}
+
+static void
+check_handshake(struct smtp_out *c)
+{
+	const struct tls *t;
+
+	if (!c->shaking)
+		return;
+	if (stream_ended(c->stream) != NULL) {
+		tls_failed(c);
+		return;
+	}
+	if (stream_tls(c->stream) != STREAM_TLS)
+		return;
+	c->shaking = false;
+	t = stream_tls_session(c->stream);
+	log_event(GW_LOG_DEBUG, "smtp.tls", "hop=%s version=%s cipher=%s",
+	    c->host, tls_version(t), tls_cipher(t));
+	smtp_client_secured(c->client);
+}
+
+/* The session is over: the next exchanger, or the end. */
+static void
+end_session(struct smtp_out *c)
+{
+	if (c->was_ready || c->draining || c->dial == NULL ||
+	    !dial_has_more(c->dial)) {
+		close_all(c);
+		return;
+	}
+	close_stream(c);
+	if (new_session(c) != 0)
+		fail(c, "out of memory");
+	else
+		dial_next(c->dial);
 }
 
 static void
 pump(struct smtp_out *c)
 {
-	struct smtp_client_event ev;
-
+	check_handshake(c);
+	if (c->closing || c->stream == NULL)
+		return;
 	do {
-		while (!c->closing && smtp_client_next_event(c->client, &ev))
-			act(c, &ev);
+		read_input(c);
 		if (c->closing)
 			return;
-		flush(c);
-	} while (smtp_client_has_event(c->client));
-	if (c->ended)
-		close_all(c);
-	else
-		arm(c);
-}
-
-static void
-on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
-{
-	struct smtp_out *c = h->data;
-
-	(void)suggested;
-	*buf = uv_buf_init(c->in, sizeof(c->in));
-}
-
-static void
-on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-	struct smtp_out *c = stream->data;
-	size_t used = 0;
-
-	(void)buf;
+	} while (write_output(c) || smtp_client_has_event(c->client));
+	if (stream_ended(c->stream) != NULL && !c->ended && !c->shaking) {
+		smtp_client_eof(c->client);
+		read_input(c);
+	}
 	if (c->closing)
 		return;
-	if (n < 0) {
-		smtp_client_eof(c->client);
-		pump(c);
+	if (c->ended) {
+		end_session(c);
 		return;
 	}
-	/* The session takes no more while events wait; pump() fetches them. */
-	while (!c->closing && !c->ended && used < (size_t)n) {
-		size_t took = smtp_client_input(
-		    c->client, c->in + used, (size_t)n - used);
+	arm(c);
+	stream_want(c->stream, true);
+}
 
-		used += took;
+static void
+on_ready(void *ctx)
+{
+	struct smtp_out *c = ctx;
+
+	if (!c->closing && c->stream != NULL)
 		pump(c);
-		if (took == 0 && !smtp_client_wants_input(c->client))
-			break;
-	}
 }
 
 /* --- connecting ------------------------------------------------------------------------------------- */
 
-static void
-on_connect(uv_connect_t *req, int status)
+/* What DNS says about the domain for good, RFC 3463. */
+static const char *
+permanent_status(enum dns_result r)
 {
-	struct smtp_out *c = req->data;
-
-	c->pending--;
-	if (c->closing) {
-		maybe_free(c);
-		return;
+	switch (r) {
+	case DNS_NO_DOMAIN: return "5.1.2";
+	case DNS_NULL_MX: return "5.1.10";
+	case DNS_LOOP: return "5.4.6";
+	case DNS_OK:
+	case DNS_TEMPORARY: break;
 	}
-	if (status == 0)
-		status =
-		    uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
-	if (status != 0) {
-		fail(c, uv_strerror(status));
-		return;
-	}
-	c->connected = true;
-	(void)uv_tcp_nodelay(&c->tcp, 1);
-	arm(c);
+	return NULL;
 }
 
 static void
-on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+on_dialed(void *ctx, struct stream *s, const char *host, enum dns_result r,
+    const char *why)
 {
-	struct smtp_out *c = req->data;
+	struct smtp_out *c = ctx;
 
-	c->pending--;
-	c->resolving = false;
-	if (c->closing) {
-		uv_freeaddrinfo(res);
-		maybe_free(c);
+	if (s == NULL) {
+		if (permanent_status(r) != NULL)
+			sched_hop_refuse(c->hop, permanent_status(r), why);
+		else
+			sched_hop_failed(c->hop, why);
+		close_all(c);
 		return;
 	}
-	if (status == 0) {
-		c->connect.data = c;
-		status = uv_tcp_connect(
-		    &c->connect, &c->tcp, res->ai_addr, on_connect);
-		if (status == 0)
-			c->pending++;
-	}
-	uv_freeaddrinfo(res);
-	if (status != 0)
-		fail(c, uv_strerror(status));
-}
-
-/* "smtp:HOST:PORT", "smtp:[V6]:PORT" */
-static bool
-parse_hop(struct smtp_out *c, const char *hop)
-{
-	const char *host = hop + 5, *colon = strrchr(hop, ':');
-	size_t n;
-
-	if (strncmp(hop, "smtp:", 5) != 0 || colon < host)
-		return false;
-	n = (size_t)(colon - host);
-	if (n > 1 && host[0] == '[') {
-		host++;
-		n -= 2;
-	}
-	if (n >= sizeof(c->host))
-		return false;
-	memcpy(c->host, host, n);
-	c->host[n] = '\0';
-	snprintf(c->port, sizeof(c->port), "%s", colon + 1);
-	return true;
+	c->stream = s;
+	snprintf(c->host, sizeof(c->host), "%s", host);
+	pump(c);
 }
 
 static int
 begin(struct smtp_out *c, const char *hop)
 {
-	const struct addrinfo hints = {
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV,
+	const struct dial_config cfg = {
+		.loop = c->gw->loop,
+		.dns = c->gw->dns,
+		.hop = hop,
+		.own = c->gw->cfg->node.hostname,
+		.ready = on_ready,
+		.ctx = c,
+		.done = on_dialed,
 	};
 
-	if (!parse_hop(c, hop))
-		return UV_EINVAL;
-	c->resolve.data = c;
-	c->pending++;
-	if (uv_getaddrinfo(c->gw->loop, &c->resolve, on_resolved, c->host,
-		c->port, &hints) != 0) {
-		c->pending--;
-		return UV_ENOMEM;
-	}
-	c->resolving = true;
-	uv_timer_start(&c->timer, on_timer, CONNECT_MS, 0);
-	return 0;
+	return dial_new(&cfg, &c->dial);
 }
 
 /* What could not begin is reported from the loop, like any other failure. */
@@ -588,14 +625,14 @@ smtp_out_open(struct gateway *gw, struct sched_hop *h, const char *hop,
 	c->fd = -1;
 	c->cfg.hostname = gw->cfg->node.hostname;
 	c->cfg.extensions = ~0u;
-	if (smtp_client_new(&c->cfg, &c->client) != SMTP_OK) {
+	c->cfg.tls = SMTP_CLIENT_TLS_MAY;
+	if (new_session(c) != 0) {
 		free(c);
 		return -ENOMEM;
 	}
-	uv_tcp_init(gw->loop, &c->tcp);
 	uv_timer_init(gw->loop, &c->timer);
-	c->tcp.data = c->timer.data = c;
-	c->handles = 2;
+	c->timer.data = c;
+	c->handles = 1;
 	gw->stats.sessions_out++;
 	if (begin(c, hop) != 0)
 		uv_timer_start(&c->timer, on_stillborn, 0, 0);
@@ -617,7 +654,7 @@ smtp_out_drain(struct smtp_out *c)
 	c->draining = true;
 	if (c->closing)
 		return;
-	if (!c->connected) {
+	if (c->stream == NULL) {
 		close_all(c);
 		return;
 	}

@@ -13,7 +13,7 @@
 struct smtp_out;
 
 /*
- * Begin to connect to the hop ("smtp:HOST:PORT"); from then on the connection
+ * Begin to connect to the hop (see dial.h); from then on the connection
  * belongs to the loop: it takes deliveries from h, gives them back, and calls
  * sched_closed() as its last deed; until then *ret_c is valid.
  * -ENOMEM: nothing was begun.

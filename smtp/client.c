@@ -101,8 +101,10 @@ withdraw_request(struct smtp_client *c)
 	size_t last = (c->first_event + c->nevents + CLIENT_EVENTS_MAX - 1) %
 		      CLIENT_EVENTS_MAX;
 
-	if (c->nevents > 0 && (c->events[last].type == SMTP_CLIENT_READY ||
-				  c->events[last].type == SMTP_CLIENT_CONTENT))
+	if (c->nevents > 0 &&
+	    (c->events[last].type == SMTP_CLIENT_READY ||
+		c->events[last].type == SMTP_CLIENT_STARTTLS ||
+		c->events[last].type == SMTP_CLIENT_CONTENT))
 		c->nevents--;
 }
 
@@ -172,13 +174,68 @@ say_hello(struct smtp_client *c, const char *verb, enum client_state next)
 	c->state = next;
 }
 
+/* The dialogue has come so far that there could be mail. */
+static void
+hello_done(struct smtp_client *c)
+{
+	struct smtp_reply r;
+
+	if (c->cfg->tls != SMTP_CLIENT_TLS_MUST || c->secured) {
+		client_ready(c);
+		return;
+	}
+	r = client_local_reply(
+	    454, "4.7.4", "STARTTLS is required and not offered");
+	say_quit(c, &r);
+	c->farewell_local = true;
+}
+
+static void
+say_starttls(struct smtp_client *c)
+{
+	client_put_text(c, "STARTTLS\r\n");
+	c->state = CLIENT_STARTTLS;
+}
+
+static void
+starttls_reply(struct smtp_client *c, const struct smtp_reply *reply)
+{
+	if (reply->code == 220) {
+		c->state = CLIENT_TLS;
+		(void)client_event(c, SMTP_CLIENT_STARTTLS, NULL, false);
+	} else if (c->cfg->tls == SMTP_CLIENT_TLS_MUST) {
+		say_quit(c, reply);
+	} else {
+		client_ready(c);
+	}
+}
+
+void
+smtp_client_secured(struct smtp_client *c)
+{
+	c->secured = true;
+	if (c->state != CLIENT_TLS)
+		return;
+	/* RFC 3207 4.2: nothing the server said before counts. */
+	memset(&c->caps, 0, sizeof(c->caps));
+	smtp_reply_parser_init(&c->parser);
+	say_hello(c, "EHLO ", CLIENT_EHLO);
+}
+
 static void
 ehlo_reply(struct smtp_client *c, const struct smtp_reply *reply)
 {
 	if (reply->code < 300) {
+		bool offered =
+		    (c->parser.caps.extensions & SMTP_EXT_STARTTLS) != 0;
+
 		c->caps = c->parser.caps;
 		c->caps.extensions &= c->cfg->extensions;
-		client_ready(c);
+		if (offered && !c->secured &&
+		    c->cfg->tls != SMTP_CLIENT_TLS_NEVER)
+			say_starttls(c);
+		else
+			hello_done(c);
 	} else if (reply->code >= 500) {
 		say_hello(c, "HELO ", CLIENT_HELO);
 	} else {
@@ -200,7 +257,14 @@ session_reply(struct smtp_client *c, const struct smtp_reply *reply)
 			say_quit(c, reply);
 		break;
 	case CLIENT_EHLO: ehlo_reply(c, reply); break;
+	case CLIENT_STARTTLS: starttls_reply(c, reply); break;
+	case CLIENT_TLS: break; /* no input is taken */
 	case CLIENT_HELO:
+		if (ok)
+			hello_done(c);
+		else
+			say_quit(c, reply);
+		break;
 	case CLIENT_RSET:
 		if (ok)
 			client_ready(c);
@@ -235,7 +299,8 @@ take_reply(struct smtp_client *c, const struct smtp_reply *reply)
 bool
 smtp_client_wants_input(const struct smtp_client *c)
 {
-	return c->nevents == 0 && c->state != CLIENT_CLOSED;
+	return c->nevents == 0 && c->state != CLIENT_CLOSED &&
+	       c->state != CLIENT_TLS;
 }
 
 /*
@@ -333,6 +398,8 @@ smtp_client_timeout_s(const struct smtp_client *c)
 	case CLIENT_GREETING:
 	case CLIENT_EHLO:
 	case CLIENT_HELO:
+	case CLIENT_STARTTLS:
+	case CLIENT_TLS:
 	case CLIENT_ENVELOPE:
 	case CLIENT_RSET: return 5 * 60;
 	case CLIENT_DATA: return 2 * 60;

@@ -39,9 +39,16 @@
 /* The most that one smtp_client_content() may bring. */
 #define SMTP_CLIENT_CONTENT_MAX 32768
 
+enum smtp_client_tls {
+	SMTP_CLIENT_TLS_NEVER,
+	SMTP_CLIENT_TLS_MAY,  /* STARTTLS where it is offered */
+	SMTP_CLIENT_TLS_MUST, /* no mail in the clear */
+};
+
 struct smtp_client_config {
 	const char *hostname; /* EHLO's argument */
 	unsigned extensions;  /* used where offered: set of enum smtp_ext */
+	enum smtp_client_tls tls;
 };
 
 struct smtp_client_message {
@@ -58,6 +65,12 @@ enum smtp_client_event_type {
 	SMTP_CLIENT_CONTENT,
 	SMTP_CLIENT_DONE,
 	SMTP_CLIENT_CLOSED,
+	/*
+	 * The server is ready for TLS: throw away what came in, do the
+	 * handshake, and call smtp_client_secured(), or smtp_client_abort() if
+	 * it fails.
+	 */
+	SMTP_CLIENT_STARTTLS,
 };
 
 struct smtp_client_event {
@@ -124,6 +137,12 @@ int smtp_client_send(
  */
 int smtp_client_content(
     struct smtp_client *c, const char *buf, size_t len) SMTP_NODISCARD;
+
+/*
+ * TLS is in use from here on: after SMTP_CLIENT_STARTTLS, or from the very
+ * beginning.
+ */
+void smtp_client_secured(struct smtp_client *c);
 
 /* The content cannot be read any further: breaks the connection. */
 void smtp_client_abort(struct smtp_client *c, const char *why);

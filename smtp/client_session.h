@@ -21,7 +21,9 @@ enum client_state {
 	CLIENT_GREETING,
 	CLIENT_EHLO,
 	CLIENT_HELO,
-	CLIENT_READY, /* no reply is owed, nothing waits to be written */
+	CLIENT_STARTTLS, /* its answer is awaited */
+	CLIENT_TLS,      /* until smtp_client_secured() */
+	CLIENT_READY,    /* no reply is owed, nothing waits to be written */
 	CLIENT_ENVELOPE,
 	CLIENT_DATA,    /* 354 is awaited */
 	CLIENT_CONTENT, /* octets of DATA go out */
@@ -45,7 +47,7 @@ struct smtp_client {
 	struct smtp_reply_parser parser;
 	struct smtp_caps caps; /* offered, and wanted by cfg */
 	uint64_t mails;        /* MAIL commands so far */
-	bool quit;
+	bool quit, secured;
 	/* What CLOSED will say after QUIT. */
 	struct smtp_reply farewell;
 	bool farewell_local;

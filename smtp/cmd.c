@@ -26,9 +26,11 @@ const struct smtp_cmd smtp_cmds[] = {
 	{ SMTP_EXPN, "EXPN", SMTP_ARG_OPTIONAL, ANY, 0, false },
 	{ SMTP_ETRN, "ETRN", SMTP_ARG_OPTIONAL, ANY, 0, false },
 	{ SMTP_TURN, "TURN", SMTP_ARG_OPTIONAL, ANY, 0, false },
-	{ SMTP_STARTTLS_CMD, "STARTTLS", SMTP_ARG_NONE, ANY, SMTP_EXT_STARTTLS,
-	    false },
-	{ SMTP_AUTH_CMD, "AUTH", SMTP_ARG_OPTIONAL, ANY, SMTP_EXT_AUTH, false },
+	/* RFC 3207 4, RFC 4954 4: not within a transaction. */
+	{ SMTP_STARTTLS_CMD, "STARTTLS", SMTP_ARG_NONE, SMTP_STATE_READY,
+	    SMTP_EXT_STARTTLS, true },
+	{ SMTP_AUTH_CMD, "AUTH", SMTP_ARG_REQUIRED, SMTP_STATE_READY,
+	    SMTP_EXT_AUTH, true },
 };
 
 const size_t smtp_ncmds = sizeof(smtp_cmds) / sizeof(smtp_cmds[0]);

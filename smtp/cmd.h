@@ -18,6 +18,8 @@ enum smtp_state {
 	SMTP_STATE_CHUNKED = 64, /* between the chunks of a message */
 	SMTP_STATE_SPOILT = 128, /* only RSET helps (RFC 3030 2) */
 	SMTP_STATE_CLOSED = 256,
+	SMTP_STATE_TLS = 512,   /* until smtp_server_secured() */
+	SMTP_STATE_AUTH = 1024, /* a line is the answer to a challenge */
 };
 
 enum smtp_verb {

@@ -180,9 +180,11 @@ smtp_server_reply(
 		s->state = SMTP_STATE_READY;
 		server_reset(s);
 		break;
+	case SMTP_SERVER_AUTH: s->authenticated = accepted; break;
 	case SMTP_SERVER_BEGIN:
 	case SMTP_SERVER_CONTENT:
 	case SMTP_SERVER_ABORT:
+	case SMTP_SERVER_STARTTLS:
 	case SMTP_SERVER_CLOSE: break;
 	}
 	if (code == 421) {
@@ -356,7 +358,10 @@ input_line(struct smtp_server *s, const char *buf, size_t len)
 		distrust(s, rc);
 		return len;
 	}
-	if (rc == 1)
+	if (rc == 1 && s->state == SMTP_STATE_AUTH)
+		server_auth_line(
+		    s, (struct smtp_str){ s->line.buf, s->line.len });
+	else if (rc == 1)
 		server_command(s);
 	return used;
 }
@@ -365,7 +370,7 @@ bool
 smtp_server_wants_input(const struct smtp_server *s)
 {
 	return s->nevents == 0 && !s->awaiting &&
-	       s->state != SMTP_STATE_CLOSED &&
+	       s->state != SMTP_STATE_CLOSED && s->state != SMTP_STATE_TLS &&
 	       s->out_len <= SERVER_OUTPUT_HIGH;
 }
 
@@ -476,4 +481,16 @@ bool
 smtp_server_is_esmtp(const struct smtp_server *s)
 {
 	return s->esmtp;
+}
+
+bool
+smtp_server_is_secured(const struct smtp_server *s)
+{
+	return s->secured;
+}
+
+bool
+smtp_server_is_authenticated(const struct smtp_server *s)
+{
+	return s->authenticated;
 }

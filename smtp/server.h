@@ -31,6 +31,9 @@ struct smtp_server_config {
 	unsigned rcpts_max;          /* RCPT commands that may succeed */
 	unsigned commands_max;       /* in a session, then 421 */
 	unsigned errors_max;         /* 5xx answers in a session, then 421 */
+	const char *auth_mechanisms; /* AUTH: names with a space between */
+	bool tls_required;           /* no MAIL before TLS */
+	bool auth_required;          /* no MAIL before AUTH */
 };
 
 enum smtp_server_event_type {
@@ -41,6 +44,16 @@ enum smtp_server_event_type {
 	SMTP_SERVER_MESSAGE, /* all of it: answer with smtp_server_reply() */
 	SMTP_SERVER_ABORT,   /* forget the transaction; no answer */
 	SMTP_SERVER_CLOSE,   /* write the output, then close */
+	/*
+	 * Write the output, throw away what came in, go on under TLS, and call
+	 * smtp_server_secured(); close the connection if that fails.
+	 */
+	SMTP_SERVER_STARTTLS,
+	/*
+	 * A step of AUTH: answer with smtp_server_challenge(), or with
+	 * smtp_server_reply() and 235 or what RFC 4954 has for the failure.
+	 */
+	SMTP_SERVER_AUTH,
 };
 
 /* Everything in it is valid until the next call for the session. */
@@ -51,6 +64,9 @@ struct smtp_server_event {
 	struct smtp_mail_params mail;
 	struct smtp_rcpt_params rcpt;
 	struct smtp_str content;
+	struct smtp_str mechanism; /* AUTH: in the first step, else empty */
+	struct smtp_str text;      /* AUTH: base64 as received, perhaps "=" */
+	bool has_text;             /* AUTH: there is a text */
 };
 
 struct smtp_server;
@@ -83,6 +99,15 @@ bool smtp_server_next_event(
 void smtp_server_reply(
     struct smtp_server *s, int code, const char *status, const char *text);
 
+/* The answer to AUTH that asks for one more step; base64 without line end. */
+void smtp_server_challenge(struct smtp_server *s, const char *base64);
+
+/*
+ * TLS is in use from here on: after SMTP_SERVER_STARTTLS, or from the very
+ * beginning.
+ */
+void smtp_server_secured(struct smtp_server *s);
+
 /*
  * During the content: it cannot be taken.  The rest is swallowed and answered
  * with this; there will be an ABORT and no MESSAGE.
@@ -110,5 +135,8 @@ bool smtp_server_idle(const struct smtp_server *s);
 /* The name given with EHLO or HELO, "" before; and whether it was EHLO. */
 const char *smtp_server_helo(const struct smtp_server *s);
 bool smtp_server_is_esmtp(const struct smtp_server *s);
+/* For RFC 3848's "ESMTPSA": TLS is in use; AUTH has succeeded. */
+bool smtp_server_is_secured(const struct smtp_server *s);
+bool smtp_server_is_authenticated(const struct smtp_server *s);
 
 #endif

@@ -50,12 +50,14 @@ offer_all(struct smtp_server *s)
 		{ SMTP_EXT_MT_PRIORITY, "MT-PRIORITY", c->priority_policy },
 		{ SMTP_EXT_DELIVERBY, "DELIVERBY", c->by_min > 0 ? by : NULL },
 		{ SMTP_EXT_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES", NULL },
+		{ SMTP_EXT_STARTTLS, "STARTTLS", NULL },
+		{ SMTP_EXT_AUTH, "AUTH", c->auth_mechanisms },
 	};
 
 	decimal(size, sizeof(size), c->size_max);
 	decimal(by, sizeof(by), (uint64_t)c->by_min);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if ((c->extensions & rows[i].ext) != 0)
+		if ((server_offered(s) & rows[i].ext) != 0)
 			offer(s, rows[i].keyword, rows[i].value, false);
 	offer(s, "HELP", NULL, true);
 }
@@ -105,7 +107,7 @@ mail_not_offered(const struct smtp_server *s, const struct smtp_mail_params *p)
 		{ p->has_smtputf8, SMTP_EXT_SMTPUTF8, "SMTPUTF8" },
 		{ p->unknown.len > 0, 0, "this" },
 	};
-	unsigned offered = s->esmtp ? s->cfg->extensions : 0;
+	unsigned offered = server_offered(s);
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].given && (offered & rows[i].ext) == 0)
@@ -116,7 +118,7 @@ mail_not_offered(const struct smtp_server *s, const struct smtp_mail_params *p)
 static const char *
 rcpt_not_offered(const struct smtp_server *s, const struct smtp_rcpt_params *p)
 {
-	unsigned offered = s->esmtp ? s->cfg->extensions : 0;
+	unsigned offered = server_offered(s);
 
 	if (p->unknown.len > 0)
 		return "this";
@@ -198,6 +200,8 @@ do_mail(struct smtp_server *s, struct smtp_str arg)
 	const char *missing;
 	int rc;
 
+	if (!server_may_mail(s))
+		return;
 	if (!skip_word(&arg, "FROM:")) {
 		server_answer(s, 501, "5.5.4", "Syntax: MAIL FROM:<address>");
 		return;
@@ -376,6 +380,8 @@ do_bdat(struct smtp_server *s, struct smtp_str arg)
 	case SMTP_STATE_DATA:
 	case SMTP_STATE_CHUNK:
 	case SMTP_STATE_CLOSED:
+	case SMTP_STATE_TLS:
+	case SMTP_STATE_AUTH:
 		swallow_chunk(s, size, 503, "5.5.1", "BDAT is not in order");
 		break;
 	}
@@ -431,11 +437,11 @@ dispatch(struct smtp_server *s, enum smtp_verb verb, struct smtp_str arg)
 		    s, 252, "2.5.0", "Not verified; send mail and see");
 		break;
 	case SMTP_HELP: do_help(s); break;
+	case SMTP_STARTTLS_CMD: server_starttls(s); break;
+	case SMTP_AUTH_CMD: server_auth(s, arg); break;
 	case SMTP_EXPN:
 	case SMTP_ETRN:
-	case SMTP_TURN:
-	case SMTP_STARTTLS_CMD:
-	case SMTP_AUTH_CMD: assert(false); /* not implemented: answered 502 */
+	case SMTP_TURN: assert(false); /* not implemented: answered 502 */
 	}
 }
 

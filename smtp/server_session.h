@@ -19,7 +19,7 @@
 struct smtp_server {
 	const struct smtp_server_config *cfg;
 	enum smtp_state state;
-	bool esmtp;
+	bool esmtp, secured, authenticated;
 	char helo[SMTP_DOMAIN_MAX + 1];
 	unsigned commands, errors;
 
@@ -68,5 +68,13 @@ void server_chunk_end(struct smtp_server *s);
 
 /* Run the command in s->line. */
 void server_command(struct smtp_server *s);
+
+/* What EHLO offers now: it differs with and without TLS. */
+unsigned server_offered(const struct smtp_server *s);
+/* False, and answered: MAIL has to wait for STARTTLS or AUTH. */
+bool server_may_mail(struct smtp_server *s);
+void server_starttls(struct smtp_server *s);
+void server_auth(struct smtp_server *s, struct smtp_str arg);
+void server_auth_line(struct smtp_server *s, struct smtp_str line);
 
 #endif

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/mulectl_password.h"
+
 #define DEFAULT_SOCKET "/var/lib/muleteer/control.sock"
 /* An answer of a thousand rows has about 300 KB. */
 #define ANSWER_MAX (64 * 1024 * 1024)
@@ -392,6 +394,8 @@ usage(FILE *to)
 	    "  queue list [--after ID] [--limit N] messages that wait\n"
 	    "  quarantine list [--after ID] [--limit N]\n"
 	    "                                      what could not be decoded\n"
+	    "  password USER                       a line for the file of "
+	    "users\n"
 	    "  -s SOCKET  the control socket ($MULETEER_CONTROL,\n"
 	    "             " DEFAULT_SOCKET ")\n"
 	    "  --json     the answer as JSON\n",
@@ -501,6 +505,9 @@ main(int argc, char **argv)
 	if (argc == 2 &&
 	    (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return usage(stdout);
+	/* The only one that asks nobody. */
+	if (argc == 3 && strcmp(argv[1], "password") == 0)
+		return mulectl_password(argv[2]);
 	if (!parse_options(argc, argv, &o))
 		return usage(stderr);
 	request = make_request(&o);

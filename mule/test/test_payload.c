@@ -29,7 +29,7 @@ wrap(const void *payload, size_t len, size_t *ret_len)
 	uint8_t head[BER_CDT_HEAD_MAX], *buf, *out;
 	size_t n = 0, h;
 
-	assert_int_equal(mule_deflate(payload, len, 0, &buf, &n), 0);
+	assert_int_equal(mule_deflate(0, payload, len, 0, &buf, &n), 0);
 	h = ber_cdt_head(BER_IMPLICIT, n, head);
 	out = malloc(h + n);
 	memcpy(out, head, h);
@@ -100,6 +100,11 @@ test_rfc_example_unpacks_to_its_text(void **state)
 	free(want);
 }
 
+static const struct mule_pack_how how[] = {
+	{ BER_IMPLICIT, 75 },
+	{ BER_EXPLICIT, 100000000 },
+};
+
 static void
 test_what_is_packed_unpacks_to_the_same(void **state)
 {
@@ -118,9 +123,8 @@ test_what_is_packed_unpacks_to_the_same(void **state)
 
 		for (size_t k = 0; k < sizes[i]; k++)
 			content[k] = (uint8_t)("etaoin \r\n"[random() % 9]);
-		assert_int_equal(
-		    mule_pack(i % 2 ? BER_EXPLICIT : BER_IMPLICIT, from, rcpts,
-			2, content, sizes[i], &cdt, &n),
+		assert_int_equal(mule_pack(&how[i % 2], from, rcpts, 2, content,
+				     sizes[i], &cdt, &n),
 		    0);
 		assert_int_equal(mule_unpack(cdt, n, &limits, &m), 0);
 		assert_int_equal(m.content_len, sizes[i]);
@@ -256,7 +260,7 @@ test_broken_streams_are_refused_for_the_right_reason(void **state)
 	uint8_t *z, *out;
 
 	(void)state;
-	assert_int_equal(mule_deflate(text, sizeof(text) - 1, 0, &z, &n), 0);
+	assert_int_equal(mule_deflate(0, text, sizeof(text) - 1, 0, &z, &n), 0);
 	for (size_t cut = 0; cut < n; cut++) {
 		uint8_t *part = unit_copy(z, cut);
 
@@ -282,6 +286,83 @@ test_broken_streams_are_refused_for_the_right_reason(void **state)
 	free(z);
 }
 
+/* A CompressedData whose octet string comes in two pieces, cut anywhere. */
+static uint8_t *
+wrap_in_two(const uint8_t *z, size_t n, size_t cut, size_t *ret_len)
+{
+	static const uint8_t head[] = { 0x30, 0x80, 0x80, 1, 0, 0x30, 0x80,
+		0x80, 1, 25, 0xa0, 0x80, 0x24, 0x80 };
+	uint8_t *out = malloc(sizeof(head) + 4 + n + 8), *p = out;
+
+	assert_true(n < 128);
+	memcpy(p, head, sizeof(head));
+	p += sizeof(head);
+	*p++ = 0x04;
+	*p++ = (uint8_t)cut;
+	memcpy(p, z, cut);
+	p += cut;
+	*p++ = 0x04;
+	*p++ = (uint8_t)(n - cut);
+	memcpy(p, z + cut, n - cut);
+	p += n - cut;
+	memset(p, 0, 8); /* four ends of contents */
+	*ret_len = (size_t)(p + 8 - out);
+	return out;
+}
+
+static void
+test_a_stream_in_two_chunks_is_read_wherever_it_is_cut(void **state)
+{
+	static const char text[] =
+	    "<a@x.example>\r\n<b@y.example>\r\n\r\nhello";
+	size_t n, len;
+	uint8_t *z;
+
+	(void)state;
+	assert_int_equal(mule_deflate(text, sizeof(text) - 1, 0, &z, &n), 0);
+	for (size_t cut = 0; cut <= n; cut++) {
+		uint8_t *cdt = wrap_in_two(z, n, cut, &len);
+		struct mule_message m;
+
+		assert_int_equal(mule_unpack(cdt, len, &limits, &m), MULE_OK);
+		assert_int_equal(m.content_len, 5);
+		assert_memory_equal(m.content, "hello", 5);
+		mule_message_release(&m);
+		free(cdt);
+	}
+	free(z);
+}
+
+static void
+test_every_truncation_is_refused_without_a_trace(void **state)
+{
+	static const char text[] = "<a@x.example> RET=FULL\r\n"
+				   "<b@y.example> NOTIFY=NEVER\r\n"
+				   "<c@y.example>\r\n\r\n";
+	size_t live = unit_alloc_live(), n;
+	uint8_t *cdt = wrap(text, sizeof(text) - 1, &n);
+	struct mule_envelope env;
+	struct mule_message m;
+
+	(void)state;
+	for (size_t cut = 0; cut < n; cut++) {
+		uint8_t *part = unit_copy(cdt, cut);
+
+		assert_int_not_equal(
+		    mule_unpack(part, cut, &limits, &m), MULE_OK);
+		free(part);
+	}
+	free(cdt);
+	for (size_t cut = 0; cut < sizeof(text) - 1; cut++) {
+		uint8_t *part = unit_copy(text, cut);
+
+		assert_int_not_equal(
+		    mule_envelope_parse(part, cut, 10, &env), MULE_OK);
+		free(part);
+	}
+	assert_int_equal(unit_alloc_live(), live);
+}
+
 static void
 test_every_allocation_may_fail(void **state)
 {
@@ -296,8 +377,8 @@ test_every_allocation_may_fail(void **state)
 	memset(content, 'c', sizeof(content));
 	for (size_t k = 1;; k++) {
 		unit_alloc_fail_at(k);
-		rc = mule_pack(BER_IMPLICIT, str("<a@x.example>"), &rcpt, 1,
-		    content, sizeof(content), &cdt, &n);
+		rc = mule_pack(&how[0], str("<a@x.example>"), &rcpt, 1, content,
+		    sizeof(content), &cdt, &n);
 		unit_alloc_fail_at(0);
 		if (rc == MULE_OK)
 			break;
@@ -346,6 +427,10 @@ main(void)
 		cmocka_unit_test(test_size_limit_is_exact),
 		cmocka_unit_test(
 		    test_broken_streams_are_refused_for_the_right_reason),
+		cmocka_unit_test(
+		    test_a_stream_in_two_chunks_is_read_wherever_it_is_cut),
+		cmocka_unit_test(
+		    test_every_truncation_is_refused_without_a_trace),
 		cmocka_unit_test(test_every_allocation_may_fail),
 		cmocka_unit_test(
 		    test_mapped_priority_is_six_minus_and_never_negative),

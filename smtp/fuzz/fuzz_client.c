@@ -209,6 +209,10 @@ on_event(struct app *a, const struct smtp_client_event *ev)
 			give_content(a);
 		break;
 	case SMTP_CLIENT_DONE: check_done(a, ev); break;
+	case SMTP_CLIENT_STARTTLS:
+		assert(a->sent == 0 && a->cfg.tls != SMTP_CLIENT_TLS_NEVER);
+		smtp_client_secured(a->c);
+		break;
 	case SMTP_CLIENT_CLOSED:
 		assert(a->done == a->sent);
 		a->closed++;
@@ -281,6 +285,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	a.first = data[0];
 	a.manner = data[1];
 	a.cfg.hostname = "gw";
+	a.cfg.tls = (enum smtp_client_tls)(a.first % 3);
 	a.cfg.extensions =
 	    (a.manner & 32) != 0 ? ~0u : ~(unsigned)SMTP_EXT_CHUNKING;
 	if (smtp_client_new(&a.cfg, &a.c) != SMTP_OK)

@@ -21,7 +21,8 @@ struct watch {
 
 static const struct smtp_server_config config = {
 	.hostname = "gw.example",
-	.extensions = 0x1ff,
+	.extensions = 0x1ff | SMTP_EXT_STARTTLS | SMTP_EXT_AUTH,
+	.auth_mechanisms = "PLAIN",
 	.size_max = 2000,
 	.priority_policy = "MIXER",
 	.by_min = 10,
@@ -78,6 +79,17 @@ act(struct smtp_server *s, const struct smtp_server_event *ev, struct watch *w)
 		w->in_content = w->in_transaction = false;
 		break;
 	case SMTP_SERVER_CLOSE: w->closed++; break;
+	case SMTP_SERVER_STARTTLS:
+		assert(!w->in_transaction);
+		smtp_server_secured(s);
+		break;
+	case SMTP_SERVER_AUTH:
+		assert(smtp_server_is_secured(s) && !w->in_transaction);
+		if (next(w) % 2 == 0)
+			smtp_server_challenge(s, "eA==");
+		else
+			smtp_server_reply(s, 235, "2.7.0", "yes");
+		break;
 	}
 }
 

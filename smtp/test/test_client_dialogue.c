@@ -9,6 +9,7 @@
  *	body CONTENT				...its content,
  *	piece N					...given N octets at a time,
  *	7bit					...known to be 7-bit
+ *	tls may|must			STARTTLS, if offered or in any case
  *	app stay			do not quit after the last message
  *	app slow			give no content until "A: content"
  *	without KEYWORD, ...		extensions the application does not want
@@ -58,6 +59,7 @@ struct play_script {
 	size_t nsteps;
 	unsigned without; /* extensions the application does not want */
 	bool stay, slow;
+	enum smtp_client_tls tls;
 	/* What the slices above are of. */
 	char text[PLAY_TEXT_MAX];
 	size_t used;
@@ -221,6 +223,10 @@ play_read_line(struct play_script *s, const char *line)
 		m->seven_bit = true;
 	else if (play_is(&line, "without"))
 		play_read_without(s, line);
+	else if (strcmp(line, "tls may") == 0)
+		s->tls = SMTP_CLIENT_TLS_MAY;
+	else if (strcmp(line, "tls must") == 0)
+		s->tls = SMTP_CLIENT_TLS_MUST;
 	else if (strcmp(line, "app stay") == 0)
 		s->stay = true;
 	else if (strcmp(line, "app slow") == 0)
@@ -278,7 +284,7 @@ struct play {
 	size_t next; /* message to send */
 	struct smtp_client_message m;
 	size_t given; /* octets of content */
-	bool want_ready, want_content;
+	bool want_ready, want_content, want_tls;
 	size_t sent, done, good, closed;
 	size_t fed; /* octets of the server */
 	bool stopped;
@@ -326,7 +332,9 @@ play_act(struct play *p)
 {
 	bool ready = p->want_ready, content = p->want_content;
 
-	p->want_ready = p->want_content = false;
+	if (p->want_tls)
+		smtp_client_secured(p->c);
+	p->want_ready = p->want_content = p->want_tls = false;
 	if (content && !p->script->slow)
 		play_give(p);
 	if (!ready)
@@ -384,10 +392,16 @@ play_event(struct play *p, const struct smtp_client_event *ev)
 			    (p->given == p->m.size && !ev->local));
 		play_show(p, "DONE", ev);
 		break;
+	case SMTP_CLIENT_STARTTLS:
+		assert_int_equal(p->sent, 0);
+		p->want_tls = true;
+		p->events_len += (size_t)snprintf(p->events + p->events_len,
+		    sizeof(p->events) - p->events_len, "STARTTLS\n");
+		break;
 	case SMTP_CLIENT_CLOSED:
 		assert_int_equal(p->sent, p->done);
 		p->closed++;
-		p->want_ready = p->want_content = false;
+		p->want_ready = p->want_content = p->want_tls = false;
 		play_show(p, "CLOSED", ev);
 		break;
 	}
@@ -565,6 +579,7 @@ play(const struct play_script *script, const struct play_options *opt)
 	p->opt = opt;
 	p->cfg.hostname = PLAY_HOSTNAME;
 	p->cfg.extensions = ~script->without;
+	p->cfg.tls = script->tls;
 	assert_int_equal(smtp_client_new(&p->cfg, &p->c), SMTP_OK);
 	play_pump(p);
 	for (size_t i = 0; i < script->nsteps && !p->stopped; i++)
@@ -727,6 +742,13 @@ test_evil_content_stays_here(void **state)
 }
 
 static void
+test_tls_is_used_as_far_as_it_must_or_may(void **state)
+{
+	(void)state;
+	play_file("smtp/test/client/tls.smtp", play_every_way);
+}
+
+static void
 test_parameters_go_to_servers_that_know_them(void **state)
 {
 	(void)state;
@@ -738,6 +760,7 @@ static const char *const files[] = {
 	"smtp/test/client/hello.smtp",
 	"smtp/test/client/refusing.smtp",
 	"smtp/test/client/wrong.smtp",
+	"smtp/test/client/tls.smtp",
 	"smtp/test/client/content.smtp",
 };
 
@@ -768,6 +791,7 @@ main(void)
 		cmocka_unit_test(test_a_server_out_of_step_ends_the_session),
 		cmocka_unit_test(test_evil_content_stays_here),
 		cmocka_unit_test(test_parameters_go_to_servers_that_know_them),
+		cmocka_unit_test(test_tls_is_used_as_far_as_it_must_or_may),
 		cmocka_unit_test(test_a_server_may_break_down_after_any_octet),
 		cmocka_unit_test(
 		    test_a_server_may_say_no_and_goodbye_at_any_time),

@@ -134,6 +134,8 @@ server_event(struct link *l, const struct smtp_server_event *ev)
 		l->aborts++;
 		break;
 	case SMTP_SERVER_CLOSE: break;
+	case SMTP_SERVER_STARTTLS:
+	case SMTP_SERVER_AUTH: assert_true(false); break;
 	}
 }
 
@@ -196,6 +198,7 @@ client_event(struct link *l, const struct smtp_client_event *ev)
 		l->code = ev->reply.code;
 		break;
 	case SMTP_CLIENT_CLOSED: l->closed++; break;
+	case SMTP_CLIENT_STARTTLS: assert_true(false); break;
 	}
 }
 

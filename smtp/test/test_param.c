@@ -215,6 +215,48 @@ test_bad_parameters_are_refused_and_named(void **state)
 	}
 }
 
+/* In memory of exactly its size, so that nothing is read beyond it. */
+static void
+test_a_cut_line_reads_no_further_than_it_goes(void **state)
+{
+	static const char mail[] =
+	    "<a@x.example> SIZE=10 BODY=8BITMIME RET=HDRS ENVID=a+20 "
+	    "MT-PRIORITY=-3 BY=120;RT AUTH=<> SMTPUTF8";
+	static const char rcpt[] = "<b@y.example> NOTIFY=SUCCESS,FAILURE,DELAY "
+				   "ORCPT=rfc822;b+40y";
+
+	(void)state;
+	for (size_t cut = 0; cut < sizeof(mail); cut++) {
+		char *part = (char *)unit_copy(mail, cut);
+		struct smtp_str s = { part, cut };
+		struct smtp_envelope_line l;
+		struct smtp_mail_params p;
+
+		if (cut < 13)
+			assert_int_not_equal(
+			    smtp_line_parse(s, 0, &l), SMTP_OK);
+		else if (smtp_line_parse(s, 0, &l) == SMTP_OK &&
+			 smtp_mail_params_parse(l.params, &p, NULL) == SMTP_OK)
+			assert_false(cut < sizeof(mail) - 2 && p.has_smtputf8);
+		free(part);
+	}
+	for (size_t cut = 0; cut < sizeof(rcpt); cut++) {
+		char *part = (char *)unit_copy(rcpt, cut);
+		struct smtp_str s = { part, cut };
+		struct smtp_envelope_line l;
+		struct smtp_rcpt_params p;
+
+		if (cut < 13)
+			assert_int_not_equal(
+			    smtp_line_parse(s, 0, &l), SMTP_OK);
+		else if (smtp_line_parse(s, 0, &l) == SMTP_OK &&
+			 smtp_rcpt_params_parse(l.params, &p, NULL) == SMTP_OK)
+			assert_int_equal(
+			    p.has_orcpt, memchr(part, ';', cut) != NULL);
+		free(part);
+	}
+}
+
 static void
 test_lines_are_written_within_their_room(void **state)
 {
@@ -439,6 +481,7 @@ main(void)
 		cmocka_unit_test(test_mail_parameters_get_their_meaning),
 		cmocka_unit_test(test_rcpt_parameters_get_their_meaning),
 		cmocka_unit_test(test_bad_parameters_are_refused_and_named),
+		cmocka_unit_test(test_a_cut_line_reads_no_further_than_it_goes),
 		cmocka_unit_test(test_lines_are_written_within_their_room),
 		cmocka_unit_test(test_only_cr_lf_ends_a_line),
 		cmocka_unit_test(test_line_limit_is_exact),

@@ -28,6 +28,18 @@ static const struct smtp_server_config config = {
 	.errors_max = 8,
 };
 
+static const struct smtp_server_config auth_config = {
+	.hostname = "gw.example",
+	.extensions =
+	    SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_STARTTLS | SMTP_EXT_AUTH,
+	.rcpts_max = 3,
+	.commands_max = 60,
+	.errors_max = 8,
+	.auth_mechanisms = "SCRAM-SHA-256 PLAIN",
+	.tls_required = true,
+	.auth_required = true,
+};
+
 /* Everything a session did. */
 struct record {
 	char out[32768], taken[8192];
@@ -84,6 +96,20 @@ answer(struct smtp_server *s, const struct smtp_server_event *ev)
 }
 
 static void
+authenticate(struct smtp_server *s, const struct smtp_server_event *ev)
+{
+	if (!ev->has_text)
+		smtp_server_challenge(s, "cXVlc3Rpb24=");
+	else if (smtp_str_is(ev->text, "bW9yZQ=="))
+		smtp_server_challenge(s, "cXVl");
+	else if (smtp_str_is(ev->text, "Z29vZA==") ||
+		 smtp_str_is(ev->text, "="))
+		smtp_server_reply(s, 235, "2.7.0", "Welcome");
+	else
+		smtp_server_reply(s, 535, "5.7.8", "No");
+}
+
+static void
 act(struct smtp_server *s, const struct smtp_server_event *ev, struct record *r)
 {
 	switch (ev->type) {
@@ -116,6 +142,8 @@ act(struct smtp_server *s, const struct smtp_server_event *ev, struct record *r)
 		r->aborts++;
 		break;
 	case SMTP_SERVER_CLOSE: r->closed++; break;
+	case SMTP_SERVER_STARTTLS: smtp_server_secured(s); break;
+	case SMTP_SERVER_AUTH: authenticate(s, ev); break;
 	}
 }
 
@@ -261,28 +289,49 @@ expect(const char *name, size_t cut, const struct script *s,
 	}
 }
 
-static const struct {
+struct dialogue {
 	const char *name, *text;
-} dialogues[] = {
+};
+
+static const struct dialogue dialogues[] = {
 #include "smtp/test/dialogues.inc"
 };
+
+static const struct dialogue auth_dialogues[] = {
+#include "smtp/test/dialogues_auth.inc"
+};
+
+static void
+play_all(
+    const struct smtp_server_config *cfg, const struct dialogue *d, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct script s;
+		struct record r;
+
+		parse(d[i].text, &s);
+		play(cfg, s.in, s.in_len, SIZE_MAX, &r);
+		expect(d[i].name, SIZE_MAX, &s, &r);
+		for (size_t cut = 0; cut <= s.in_len; cut++) {
+			play(cfg, s.in, s.in_len, cut, &r);
+			expect(d[i].name, cut, &s, &r);
+		}
+	}
+}
 
 static void
 test_dialogues_go_as_written_however_they_are_cut(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(dialogues) / sizeof(dialogues[0]); i++) {
-		struct script s;
-		struct record r;
+	play_all(&config, dialogues, sizeof(dialogues) / sizeof(dialogues[0]));
+}
 
-		parse(dialogues[i].text, &s);
-		play(&config, s.in, s.in_len, SIZE_MAX, &r);
-		expect(dialogues[i].name, SIZE_MAX, &s, &r);
-		for (size_t cut = 0; cut <= s.in_len; cut++) {
-			play(&config, s.in, s.in_len, cut, &r);
-			expect(dialogues[i].name, cut, &s, &r);
-		}
-	}
+static void
+test_tls_and_auth_go_as_written_however_they_are_cut(void **state)
+{
+	(void)state;
+	play_all(&auth_config, auth_dialogues,
+	    sizeof(auth_dialogues) / sizeof(auth_dialogues[0]));
 }
 
 /* --- smuggling ----------------------------------------------------------------------- */
@@ -469,7 +518,7 @@ test_nothing_is_offered_that_the_table_refuses(void **state)
 		n = (size_t)snprintf(in, sizeof(in), "%s%s\r\n", c->name,
 		    c->arg == SMTP_ARG_REQUIRED ? " x" : "");
 		play(&config, in, n, 0, &r);
-		if (!c->implemented)
+		if (!c->implemented || (c->extension & ~config.extensions) != 0)
 			assert_non_null(strstr(r.out, "\r\n502 5.5.1"));
 		else if ((c->allowed & SMTP_STATE_START) == 0)
 			assert_non_null(strstr(r.out, "\r\n503 5.5.1"));
@@ -498,6 +547,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_dialogues_go_as_written_however_they_are_cut),
+		cmocka_unit_test(
+		    test_tls_and_auth_go_as_written_however_they_are_cut),
 		cmocka_unit_test(test_no_evil_ending_ends_a_message),
 		cmocka_unit_test(test_nul_in_data_is_refused),
 		cmocka_unit_test(test_size_is_enforced_on_the_octet),
