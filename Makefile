@@ -61,7 +61,7 @@ SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext zip payload dsn
 CFG_TESTS := cfg values links
-GATEWAY_TESTS := flow body link queue queue_ready queue_transmit queue_link queue_disk queue_start sasl dns
+GATEWAY_TESTS := flow body link keep queue queue_ready queue_transmit queue_link queue_disk queue_start sasl dns
 
 ASN1_FUZZ := cdt
 PMUL_FUZZ := pdu engine

@@ -141,6 +141,13 @@ int bearer_emitted(const struct bearer *b, uint64_t *ret_frames);
  */
 int bearer_silence_try(struct bearer *b);
 
+/*
+ * Would silence take more than the radio from this host?  Then why says what;
+ * addresses, in host order, are where services of ours listen.
+ */
+bool bearer_shared(const struct bearer *b, const uint32_t *addresses, size_t n,
+    char *why, size_t cap);
+
 struct bearer_counters {
 	uint64_t refused;  /* ICMP errors: nobody listens there */
 	uint64_t full;     /* the interface's queue had no room */

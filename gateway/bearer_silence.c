@@ -189,6 +189,16 @@ bearer_silence_try(struct bearer *b)
 	return silence_try(b->ifindex);
 }
 
+bool
+bearer_shared(const struct bearer *b, const uint32_t *addresses, size_t n,
+    char *why, size_t cap)
+{
+	if (b->emulated || b->guard == BEARER_GUARD_OFF)
+		return false;
+	return silence_shared(b->ifname, addresses, n, why, cap) !=
+	       SILENCE_DEDICATED;
+}
+
 enum bearer_voice
 bearer_voice(const struct bearer *b, int *ret_why)
 {

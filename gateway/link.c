@@ -241,6 +241,13 @@ link_silence_try(struct link *l)
 	return bearer_silence_try(l->bearer);
 }
 
+bool
+link_shared(const struct link *l, const uint32_t *addresses, size_t n,
+    char *why, size_t cap)
+{
+	return bearer_shared(l->bearer, addresses, n, why, cap);
+}
+
 /* --- opening and closing ------------------------------------------------ */
 
 static void

@@ -76,8 +76,10 @@ int link_set_emcon(struct link *l, bool on);
  */
 enum bearer_voice link_voice(const struct link *l, int *ret_why);
 void link_look_again(struct link *l);
-/* bearer_silence_try(). */
+/* bearer_silence_try(), bearer_shared(). */
 int link_silence_try(struct link *l);
+bool link_shared(const struct link *l, const uint32_t *addresses, size_t n,
+    char *why, size_t cap);
 
 /* pmul_engine_set_node(). */
 int link_set_node(struct link *l, const struct pmul_node *n);

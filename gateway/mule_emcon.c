@@ -6,6 +6,7 @@
  * it, and ends only when its end is committed: a crash in between leaves the
  * node silent, never the other way round.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -361,6 +362,27 @@ mule_emcon_note(struct mule_link *l)
 		commit(c, l->own.set);
 }
 
+/* An operator who orders silence should know what else falls silent. */
+static void
+warn_if_shared(struct mule_link *l)
+{
+	const struct cfg_smtp *smtp = &l->gw->cfg->smtp;
+	uint32_t *listening = calloc(smtp->nlisten + 1, sizeof(*listening));
+	struct in_addr a;
+	char why[200] = "";
+	size_t n = 0;
+
+	if (listening == NULL)
+		return;
+	for (size_t i = 0; i < smtp->nlisten; i++)
+		if (inet_pton(AF_INET, smtp->listen[i].address.host, &a) == 1)
+			listening[n++] = ntohl(a.s_addr);
+	if (link_shared(l->link, listening, n, why, sizeof(why)))
+		log_event(GW_LOG_WARN, "link.shared", "link=%s why=\"%s\"",
+		    l->cfg->name, why);
+	free(listening);
+}
+
 static void
 warn_if_quiet(struct mule_link *l)
 {
@@ -383,6 +405,7 @@ mule_emcon_start(struct mule_link *l)
 			log_event(GW_LOG_ERR, "mule.memory", "link=%s node=%s",
 			    l->cfg->name, cfg->nodes[i].name);
 	}
+	warn_if_shared(l);
 	if (l->own.on) {
 		log_event(GW_LOG_INFO, "link.silent", "link=%s since=%" PRId64,
 		    l->cfg->name, l->own.since);

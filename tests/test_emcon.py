@@ -142,6 +142,57 @@ def test_silence_ordered_in_the_middle_of_a_message_holds(air):
         fleet.sinks["ship1"].wait(1, 30)
 
 
+def test_receive_only_link_receives_and_never_speaks(air):
+    fleet = Fleet(1, link=LINK, pcap=air.path)
+    ship = fleet["ship1"]
+    with open(ship.config, encoding="utf-8") as f:
+        lines = f.read().replace("bit_rate:", "receive_only: true\n    "
+                                 "bit_rate:")
+    with open(ship.config, "w", encoding="utf-8") as f:
+        f.write("\n".join(line for line in lines.split("\n")
+                          if "via: mule" not in line))
+    with fleet:
+        emcon(fleet["shore"], True, "ship1")
+        submit(fleet["shore"], SENDER, ["a@ship1.example.mil"], content(1))
+        fleet.sinks["ship1"].wait(1, 20)
+        with pytest.raises(RuntimeError, match="receive_only"):
+            emcon(ship, False)
+        assert is_silent(ship)
+        # What another configuration had set does not count.
+        emcon(ship, True)
+        restart(ship, True)
+        assert is_silent(ship)
+        assert air.by(fleet.nodes["ship1"]) == []
+
+
+def test_configured_silence_yields_to_what_was_set(air):
+    fleet = Fleet(1, link=LINK, pcap=air.path)
+    for name, old, new in (
+            ("ship1", "bit_rate:", "emcon: true\n    bit_rate:"),
+            ("shore", "id: 10.142.0.2}", "id: 10.142.0.2, emcon: true}")):
+        with open(fleet[name].config, encoding="utf-8") as f:
+            text = f.read()
+        assert old in text
+        with open(fleet[name].config, "w", encoding="utf-8") as f:
+            f.write(text.replace(old, new, 1))
+    with fleet:
+        shore, ship = fleet["shore"], fleet["ship1"]
+        assert is_silent(ship)
+        assert silent_nodes(shore) == ["ship1"]
+        submit(shore, SENDER, ["a@ship1.example.mil"], content(1))
+        fleet.sinks["ship1"].wait(1, 20)
+        restart(ship, True)
+        assert air.by(fleet.nodes["ship1"]) == []
+        emcon(ship, False)
+        # The Ack is owed since before the restart.
+        wait_for(lambda: shore.events("mule.relayed"), 20, "the Ack")
+        wait_for(lambda: silent_nodes(shore) == [], 20, "the end of the flag")
+        restart(ship, True)
+        restart(shore, True)
+        assert not is_silent(ship)
+        assert silent_nodes(shore) == []
+
+
 def test_mulectl_sets_and_shows_silence():
     def mulectl(gateway, *args):
         p = subprocess.run(

@@ -108,6 +108,8 @@ def test_gateway_in_emcon_transmits_not_one_frame(tmp_path):
         sink = start(net, "ship1", SINK, "x", str(tmp_path / "ship1"),
                      stdout=subprocess.PIPE)
         assert sink.stdout.readline() == b"ready\n"
+        run("ip", "-n", net.ns("shore"), "route", "add", "default", "dev",
+            "rf0")
         shore, ship = [gateway(net, str(tmp_path), n).start()
                        for n in net.names]
         send(b"before")
@@ -129,6 +131,9 @@ def test_gateway_in_emcon_transmits_not_one_frame(tmp_path):
         assert link["voice"] == "speaks"
         wait_for(lambda: len(shore.events("mule.relayed")) == 2, 30,
                  "the Ack")
+        # Who would lose more than the radio is told so.
+        assert "the default route" in shore.events("link.shared")[0]
+        assert ship.events("link.shared") == []
         assert [g.stop() for g in (shore, ship)] == [0, 0]
         sink.kill()
         sink.wait()

@@ -121,6 +121,18 @@ bearer_silence_try(struct bearer *b)
 	return 0;
 }
 
+bool
+bearer_shared(const struct bearer *b, const uint32_t *addresses, size_t n,
+    char *why, size_t cap)
+{
+	(void)b;
+	(void)addresses;
+	(void)n;
+	(void)why;
+	(void)cap;
+	return false;
+}
+
 void
 bearer_close(struct bearer **b, void (*closed)(void *ctx), void *ctx)
 {
