@@ -190,6 +190,29 @@ test_values_arrive_converted_in_their_fields(void **state)
 	assert_int_equal(l->ack_pdu_time_us, 1001);
 	assert_int_equal(l->back_off_limit_pct, 10000);
 	assert_int_equal(l->tagging, CFG_TAGGING_EXPLICIT);
+	assert_int_equal(cfg->links[1].bearer, CFG_BEARER_EMULATED);
+	assert_string_equal(cfg->links[1].hub.host, "127.0.0.1");
+	assert_int_equal(cfg->links[1].hub.port, 1);
+	assert_int_equal(cfg->routes[0].via, CFG_VIA_SMTP);
+	assert_string_equal(cfg->routes[1].host.host, "::ffff:192.0.2.1");
+	assert_int_equal(cfg->routes[2].node_id, 0xffffffff);
+	assert_ptr_equal(cfg->routes[2].via_link, &cfg->links[1]);
+	assert_null(cfg->routes[3].via_link);
+	assert_string_equal(cfg->control, "/run/c.sock");
+	assert_int_equal(cfg->console.port, 0);
+	cfg_free(&cfg);
+	free(text);
+}
+
+static void
+test_silence_groups_and_priorities_arrive_as_well(void **state)
+{
+	size_t len;
+	unsigned char *text = unit_read_file("config/test/every-key.in", &len);
+	struct cfg *cfg = must_load((char *)text);
+	const struct cfg_link *l = &cfg->links[0];
+
+	(void)state;
 	assert_int_equal(cfg->nodes[0].compat, CFG_COMPAT_NONE);
 	assert_int_equal(cfg->nodes[1].compat, CFG_COMPAT_NTNU);
 	assert_true(l->receive_only && l->emcon && l->timestamp);
@@ -202,16 +225,6 @@ test_values_arrive_converted_in_their_fields(void **state)
 	assert_int_equal(l->priorities[2].span.from, -9);
 	assert_int_equal(l->priorities[2].span.to, -1);
 	assert_int_equal(l->priorities[2].limits.max_message_size, 1025);
-	assert_int_equal(cfg->links[1].bearer, CFG_BEARER_EMULATED);
-	assert_string_equal(cfg->links[1].hub.host, "127.0.0.1");
-	assert_int_equal(cfg->links[1].hub.port, 1);
-	assert_int_equal(cfg->routes[0].via, CFG_VIA_SMTP);
-	assert_string_equal(cfg->routes[1].host.host, "::ffff:192.0.2.1");
-	assert_int_equal(cfg->routes[2].node_id, 0xffffffff);
-	assert_ptr_equal(cfg->routes[2].via_link, &cfg->links[1]);
-	assert_null(cfg->routes[3].via_link);
-	assert_string_equal(cfg->control, "/run/c.sock");
-	assert_int_equal(cfg->console.port, 0);
 	cfg_free(&cfg);
 	free(text);
 }
@@ -627,6 +640,8 @@ main(void)
 		cmocka_unit_test(
 		    test_every_truncation_is_taken_or_refused_in_one_line),
 		cmocka_unit_test(test_values_arrive_converted_in_their_fields),
+		cmocka_unit_test(
+		    test_silence_groups_and_priorities_arrive_as_well),
 		cmocka_unit_test(test_our_own_node_is_left_out_of_member_ids),
 		cmocka_unit_test(test_an_error_is_cut_to_its_buffer),
 		cmocka_unit_test(test_an_error_is_one_printable_line),

@@ -22,9 +22,9 @@ static const struct mule_limits limits = {
 static void
 check(const struct mule_message *m)
 {
-	/* Zopfli, where it is quick enough for a fuzzer. */
+	/* Zopfli now and then: it is a hundred times slower than the rest. */
 	const struct mule_pack_how how = { BER_EXPLICIT,
-		m->len < 3000 ? 10 : 0 };
+		m->len < 1000 && m->len % 16 == 0 ? 10 : 0 };
 	struct mule_message again;
 	uint8_t *cdt;
 	size_t n;

@@ -140,6 +140,29 @@ test_what_is_packed_unpacks_to_the_same(void **state)
 }
 
 static void
+test_a_slower_link_gets_a_shorter_payload(void **state)
+{
+	size_t len, slow, fast;
+	uint8_t *mail =
+	    unit_read_file("tests/corpus/delivery-status.anonymized.eml", &len);
+	struct smtp_str rcpt = str("<b@y.example>");
+	const struct mule_pack_how quick = { BER_IMPLICIT, 9600 };
+	uint8_t *cdt;
+
+	(void)state;
+	assert_int_equal(mule_pack(&how[0], str("<a@x.example>"), &rcpt, 1,
+			     mail, len, &cdt, &slow),
+	    0);
+	free(cdt);
+	assert_int_equal(mule_pack(&quick, str("<a@x.example>"), &rcpt, 1, mail,
+			     len, &cdt, &fast),
+	    0);
+	free(cdt);
+	free(mail);
+	assert_true(slow < fast);
+}
+
+static void
 test_bad_envelopes_are_refused_for_the_right_reason(void **state)
 {
 	static const struct {
@@ -418,6 +441,7 @@ main(void)
 		cmocka_unit_test(test_golden_vectors_unpack),
 		cmocka_unit_test(test_rfc_example_unpacks_to_its_text),
 		cmocka_unit_test(test_what_is_packed_unpacks_to_the_same),
+		cmocka_unit_test(test_a_slower_link_gets_a_shorter_payload),
 		cmocka_unit_test(
 		    test_bad_envelopes_are_refused_for_the_right_reason),
 		cmocka_unit_test(
