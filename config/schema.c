@@ -140,6 +140,8 @@ static const struct field smtp_fields[] = {
 	    5 * MINUTE),
 	NUM("lifetime", FIELD_DURATION, cfg_smtp, lifetime_us, US, YEAR,
 	    4 * DAY),
+	NUM("delay_warning", FIELD_DURATION, cfg_smtp, delay_warning_us, 0,
+	    YEAR, 4 * HOUR),
 	NUM("retry_first", FIELD_DURATION, cfg_smtp, retry_first_us, US, DAY,
 	    MINUTE),
 	NUM("retry_factor", FIELD_FACTOR, cfg_smtp, retry_factor_pct, 100, 1000,
