@@ -121,6 +121,7 @@ help:
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
 	@echo 'make cover        line coverage of the unit tests'
+	@echo 'make bench-air    bytes on the air beside UFTP and NORM, as root'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
 	@echo 'Variables: CC=clang SAN=1 WERROR=1 V=1 WRAP="valgrind -q"'
@@ -325,6 +326,24 @@ check: packages
 demo: packages
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) tools/demo.py $(DEMO_ARGS)
+
+# --- measuring ---------------------------------------------------------------
+
+# Debian's header is for C++ in two places.
+$(B)/bench/normApi.h: /usr/include/normApi.h
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/int& addrLen, UINT16& port/int *addrLen, UINT16 *port/' \
+	    -e 's/bytesWanted = 0)/bytesWanted)/' $< >$@
+$(B)/tools/bench_norm.o: CPPFLAGS += -isystem $(B)/bench
+$(B)/tools/bench_norm.o: $(B)/bench/normApi.h
+$(B)/bench_norm: $(B)/tools/bench_norm.o
+	$(link) -lnorm
+
+.PHONY: bench-air
+bench-air: packages
+	$(Q).ci/install-packages packages-bench
+	$(Q)$(MAKE) --no-print-directory $(B)/muled $(B)/bench_norm
+	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/air.py $(CELLS)
 
 # --- installing --------------------------------------------------------------
 
