@@ -56,12 +56,11 @@ def measure(cell, body):
     name, kilobytes, receivers, loss = split(cell)
     directory = tempfile.mkdtemp(prefix="air-")
     try:
+        air = Air(directory, receivers, loss)
         with starting:
-            air = Air(directory, receivers, loss)
             air.__enter__()
-        with_air = air
         try:
-            p = PROTOCOLS[name](with_air, body or kilobytes * 1000,
+            p = PROTOCOLS[name](air, body or kilobytes * 1000,
                                 120 + 30 * kilobytes)
             p.run()
             return figures(cell, p)
@@ -78,10 +77,12 @@ def figures(cell, p):
     sent = [f for f in p.air.frames() if f.sent]
     there = [f.size for f in sent if f.station == 0]
     back = [f.size for f in sent if f.station != 0]
+    ethernet = 14 * len(sent)
     return {"cell": cell, "payload": p.payload, "bytes_there": sum(there),
             "bytes_back": sum(back), "frames_there": len(there),
             "frames_back": len(back),
             "ratio": (sum(there) + sum(back)) / p.payload,
+            "ratio_ethernet": (sum(there) + sum(back) + ethernet) / p.payload,
             "seconds": p.last_arrival() - sent[0].time}
 
 

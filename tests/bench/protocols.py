@@ -224,8 +224,6 @@ class Uftp(Protocol):
 
 class Norm(Protocol):
     NAME = "NORM"
-    # Its requests for repair and its inquiries are a few GRTT apart.
-    QUIET = 6
 
     def run(self):
         name = self.file()
@@ -236,11 +234,12 @@ class Norm(Protocol):
             ready.append(n)
         until(lambda: all("ready" in self.log(n) for n in ready), 20,
               "receivers")
-        self.spawn("tx", [tool, "send", "rf0", "1", str(airnet.BIT_RATE),
-                          str(SEGMENT), str(NORM_GRTT), name])
+        p = self.spawn("tx", [tool, "send", "rf0", str(len(self.ships)),
+                              str(airnet.BIT_RATE), str(SEGMENT),
+                              str(NORM_GRTT), name])
         until(lambda: all("complete" in self.log(n) for n in self.ships),
               self.limit, "receivers")
-        until(lambda: "flushed" in self.log("tx"), self.limit, "the sender")
+        until(lambda: p.poll() is not None, self.limit, "acknowledgements")
         self.finish()
         for n in self.ships:
             if not self.received(f"{n}.got"):
