@@ -339,11 +339,15 @@ $(B)/tools/bench_norm.o: $(B)/bench/normApi.h
 $(B)/bench_norm: $(B)/tools/bench_norm.o
 	$(link) -lnorm
 
+# CELLS='muleteer:10:3:* norm:10:3:*' RUNS=5 JOBS=14: see tests/bench/air.py.
 .PHONY: bench-air
-bench-air: packages
+bench-air:
+	$(Q)[ "$$(id -u)" -eq 0 ] || { \
+	    echo 'make bench-air needs root, for network namespaces' >&2; exit 2; }
+	$(Q).ci/install-packages
 	$(Q).ci/install-packages packages-bench
 	$(Q)$(MAKE) --no-print-directory $(B)/muled $(B)/bench_norm
-	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/air.py $(CELLS)
+	$(Q)set -f; MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/air.py $(CELLS)
 
 # --- installing --------------------------------------------------------------
 

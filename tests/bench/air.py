@@ -1,17 +1,19 @@
 """make bench-air: what a message costs on the air, beside UFTP and NORM.
 
-    make bench-air                      all cells, about half an hour
+    make bench-air                      all cells, about 20 minutes
     make bench-air CELLS='muleteer:10:3:* uftp:10:3:0'
     make bench-air CELLS='*:*:3:*' RUNS=1 JOBS=4
 
 A cell is PROTOCOL:KILOBYTES:RECEIVERS:LOSS, and a pattern may stand for several.
 RUNS is how often a cell with loss is measured (the median counts), JOBS how
-many run at once.  Needs root, for network namespaces.
+many run at once.  KEEP=1 keeps captures and logs of all runs.  Needs root, for
+network namespaces.  A kilobyte is 1000 octets.
 """
 import concurrent.futures
 import fnmatch
 import json
 import os
+import platform
 import shutil
 import signal
 import statistics
@@ -31,7 +33,7 @@ KILOBYTES = (2, 10, 50)
 RECEIVERS = (1, 3, 10)
 LOSSES = (0, 10, 20)
 RUNS = int(os.environ.get("RUNS", "5"))
-JOBS = int(os.environ.get("JOBS", "10"))
+JOBS = int(os.environ.get("JOBS", "14"))
 RAW = os.path.join(BUILD, "air.json")
 # Starting the programs of a cell takes the processor; let it pass before the
 # next begins.
@@ -139,9 +141,9 @@ def tell(n, total, cell, future, results):
                 f"{r['bytes_there']} back {r['bytes_back']}")
         with open(RAW, "w", encoding="utf-8") as f:
             json.dump(results, f, indent=1)
-    except (OSError, RuntimeError, TimeoutError,
-            subprocess.SubprocessError) as e:
-        text = f"FAILED: {e}"
+    except Exception as e:  # pylint: disable=broad-except
+        # Another run may do better; the table tells how many did.
+        text = f"FAILED: {type(e).__name__}: {e}"
     print(f"{n}/{total} {cell}: {text}", file=sys.stderr, flush=True)
 
 
@@ -156,10 +158,25 @@ def cell_text(results, cell):
     return f"{ratio:.2f} ({seconds:.1f}){short}"
 
 
+def output(*args):
+    return subprocess.run(args, stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.strip()
+
+
+def versions():
+    packages = ["uftp", "libnorm-dev"]
+    found = [p + " " + output("dpkg-query", "-W", "-f", "${Version}", p)
+             for p in packages]
+    return ", ".join([output(os.path.join(BUILD, "muled"), "-V")] + found)
+
+
 def table(todo, results):
     keys = {tuple(split(c)[1:]) for c in todo}
-    print("Octets on the air per octet of payload (seconds until the last "
-          "receiver has it)\n")
+    print(f"{os.cpu_count()} cores, Linux "
+          f"{platform.release().split('-')[0]}; {versions()}; median of "
+          f"{RUNS} runs where there is loss, {JOBS} runs at once.\n\nOctets "
+          "on the air per octet of payload (seconds until the last receiver "
+          "has it)\n")
     print("| KB | receivers | loss | 1/(1-loss) | "
           + " | ".join(p.NAME for p in PROTOCOLS.values()) + " |")
     print("|---|---|---|---|" + "---|" * len(PROTOCOLS))
@@ -170,6 +187,9 @@ def table(todo, results):
 
 
 def interrupt(*_):
+    """Once: what follows is cleaning up, and is short."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -182,12 +202,15 @@ def main():
     if not todo:
         print(__doc__, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
     try:
         results = run_all(todo, bodies(todo))
     except (KeyboardInterrupt, Stopped):
         print("stopped; the runs so far are in " + RAW, file=sys.stderr)
         return 130
+    finally:
+        Air.sweep()
     table(todo, results)
     return 0
 

@@ -48,6 +48,8 @@ def until(condition, seconds, what, step=0.1):
 class Air(Net):
     """tx and rx1, rx2, ... on one channel; slow=False for one without limit."""
 
+    all = []
+
     def __init__(self, directory, receivers, loss, slow=True):
         super().__init__(["tx"] + [f"rx{i + 1}" for i in range(receivers)])
         self.directory = directory
@@ -56,6 +58,7 @@ class Air(Net):
         self.pcap = os.path.join(directory, "air.pcap")
         self.started = []
         self.ports = {}
+        self.all.append(self)
 
     def build(self):
         super().build()
@@ -134,6 +137,14 @@ class Air(Net):
         for p in self.started:
             p.wait()
         super().remove()
+
+    @classmethod
+    def sweep(cls):
+        """Remove what an interrupted removal has left."""
+        left = run("ip", "netns", "list", check=False)
+        for air in cls.all:
+            if air.tag in left:
+                air.remove()
 
     def quiet(self, seconds, limit):
         """Wait until nothing has been on the air for so long."""

@@ -32,6 +32,9 @@ ack_pdu_time: 4s
 """
 # -R is in units of 1024 bit/s, whole ones only, and counts IP and UDP.
 UFTP_RATE = 9
+# First, least and greatest GRTT in seconds.  As by default, but for the least,
+# 0.01: a receiver gives up after a second in which two frames are lost.
+UFTP_GRTT = "0.5:0.5:15"
 # Seconds; NORM's own default.
 NORM_GRTT = 0.5
 
@@ -69,15 +72,22 @@ class Protocol:
             f.write(random.randbytes(self.size))
         return name
 
-    def received(self, name):
-        """Whether this file is the message."""
-        with open(os.path.join(self.air.directory, "message"), "rb") as f:
-            sent = f.read()
-        path = os.path.join(self.air.directory, name)
-        if not os.path.exists(path):
-            return False
-        with open(path, "rb") as f:
-            return f.read() == sent
+    def check(self, name, path):
+        """Fail unless the receiver has, or soon will have, the message."""
+        def same():
+            with open(os.path.join(self.air.directory, "message"), "rb") as f:
+                sent = f.read()
+            got = os.path.join(self.air.directory, path)
+            if not os.path.exists(got):
+                return False
+            with open(got, "rb") as f:
+                return f.read() == sent
+        until(same, 20, f"the file on {name}")
+
+    def log(self, name):
+        with open(os.path.join(self.air.directory, name + ".log"),
+                  encoding="utf-8", errors="replace") as f:
+            return f.read()
 
     def spawn(self, name, args, **kw):
         return self.air.spawn(self.air.prefix(name) + args, name, **kw)
@@ -199,12 +209,12 @@ class Uftp(Protocol):
         hosts = ",".join("0x" + socket.inet_aton(self.air.address[n]).hex()
                          for n in self.ships)
         p = self.spawn("tx", ["uftp", "-R", str(UFTP_RATE), "-b",
-                              str(SEGMENT), "-I", "rf0", "-H", hosts, name])
+                              str(SEGMENT), "-r", UFTP_GRTT, "-I", "rf0",
+                              "-H", hosts, name])
         until(lambda: p.poll() is not None, self.limit, "uftp")
         self.finish()
         for n in self.ships:
-            if not self.received(os.path.join(n, "message")):
-                raise RuntimeError(f"{n} has not got the file")
+            self.check(n, os.path.join(n, "message"))
 
     def listening(self, name):
         groups = subprocess.run(
@@ -228,11 +238,9 @@ class Norm(Protocol):
     def run(self):
         name = self.file()
         tool = os.path.join(BUILD, "bench_norm")
-        ready = []
         for i, n in enumerate(self.ships):
             self.spawn(n, [tool, "receive", "rf0", str(i + 2), f"{n}.got"])
-            ready.append(n)
-        until(lambda: all("ready" in self.log(n) for n in ready), 20,
+        until(lambda: all("ready" in self.log(n) for n in self.ships), 20,
               "receivers")
         p = self.spawn("tx", [tool, "send", "rf0", str(len(self.ships)),
                               str(airnet.BIT_RATE), str(SEGMENT),
@@ -242,13 +250,7 @@ class Norm(Protocol):
         until(lambda: p.poll() is not None, self.limit, "acknowledgements")
         self.finish()
         for n in self.ships:
-            if not self.received(f"{n}.got"):
-                raise RuntimeError(f"{n} has not got the file")
-
-    def log(self, name):
-        with open(os.path.join(self.air.directory, name + ".log"),
-                  encoding="utf-8") as f:
-            return f.read()
+            self.check(n, f"{n}.got")
 
     def last_arrival(self):
         """Parity stands for any segment, so the receivers are asked."""
