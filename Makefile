@@ -117,11 +117,11 @@ all: $(LIBS) $(PROGRAMS)
 help:
 	@echo 'make              build everything into build/'
 	@echo 'make demo         three gateways, one radio link, one message'
+	@echo 'make bench-air    bytes on the air beside UFTP and NORM, as root'
 	@echo 'make check        all tests           (SAN=1: under sanitizers)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
 	@echo 'make cover        line coverage of the unit tests'
-	@echo 'make bench-air    bytes on the air beside UFTP and NORM, as root'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
 	@echo 'Variables: CC=clang SAN=1 WERROR=1 V=1 WRAP="valgrind -q"'
