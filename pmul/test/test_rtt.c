@@ -200,6 +200,36 @@ test_the_answer_to_a_poll_counts_when_no_other_can_come(void **state)
 	bench_stop(&b);
 }
 
+static void
+test_the_timestamp_of_an_ack_tells_which_round_it_answers(void **state)
+{
+	struct pmul_ack_writer w;
+	uint64_t tenths = 99;
+	uint8_t buf[64];
+	struct bench b;
+
+	(void)state;
+	/* At 9.9 s nothing is known; at 0.4 s it answers the second round. */
+	for (int i = 0; i < 2; i++) {
+		start(&b);
+		pass(&b, 1);
+		bench_pass(&b, 600000);
+		finish(&b, 1);
+		expect_interval(&b, 2, 1800000);
+		bench_pass(&b, 600000);
+		pmul_ack_begin(&w, buf, sizeof(buf), 4, A);
+		assert_true(pmul_ack_entry_add(&w, ME, 2, NULL, 0));
+		assert_int_equal(
+		    bench_input(&b, A, buf, pmul_ack_end(&w, &tenths)),
+		    PMUL_OK);
+		bench_take_address(&b, 2, 0);
+		/* A second sample of 0.6 s makes the bound narrower. */
+		expect_interval(&b, 3, i == 0 ? 1800000 : 1500000);
+		bench_stop(&b);
+		tenths = 4;
+	}
+}
+
 #define T(name) cmocka_unit_test(name)
 
 static const struct CMUnitTest tests[] = {
@@ -211,6 +241,7 @@ static const struct CMUnitTest tests[] = {
 	T(test_without_a_minimum_it_stays_as_configured),
 	T(test_it_backs_off_from_the_measured_time),
 	T(test_an_ack_that_may_be_to_an_earlier_round_is_no_measurement),
+	T(test_the_timestamp_of_an_ack_tells_which_round_it_answers),
 	T(test_the_answer_to_a_poll_counts_when_no_other_can_come),
 };
 
