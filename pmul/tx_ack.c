@@ -139,6 +139,7 @@ complete(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d)
 	heard(tx, d);
 	pmul_tx_respond(e, tx, d);
 	d->complete = true;
+	tx->unconfirmed = true;
 	tx->incomplete--;
 	pmul_seqset_release(&d->missing);
 	pmul_tx_event(e, tx, PMUL_EV_ACKED, d->id);
@@ -185,7 +186,7 @@ is_response(
 	if (tx->phase != PMUL_TX_SENDING || tx->kind != PMUL_TX_REPEAT ||
 	    tx->extra)
 		return true;
-	return tx->rounds > 1 && last <= tx->cursor &&
+	return !tx->whole && last <= tx->cursor &&
 	       pmul_seqset_last(&d->missing) <= tx->cursor;
 }
 
@@ -219,7 +220,7 @@ is_doubtful(const struct pmul_engine *e, const struct pmul_tx *tx,
 	uint64_t since =
 	    tx->phase == PMUL_TX_SENDING ? tx->began_us : tx->ended_us;
 
-	if (!e->cfg.extra_address || tx->rounds == 1 || !d->served)
+	if (!e->cfg.extra_address || tx->whole || !d->served)
 		return false;
 	return is_same(d, entry) || e->now.mono.us < since ||
 	       e->now.mono.us - since < e->rtt.least_us / 2;

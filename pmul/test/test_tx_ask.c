@@ -407,6 +407,50 @@ test_the_same_list_again_is_no_response_until_time_has_told(void **state)
 	bench_stop(&b);
 }
 
+static void
+test_no_question_to_the_silent_alone(void **state)
+{
+	struct bench b;
+	struct pmul_node silent = { .id = B, .emcon = true };
+
+	(void)state;
+	start(&b);
+	assert_int_equal(pmul_engine_set_node(b.e, b.now, &silent), PMUL_OK);
+	assert_int_equal(bench_submit(&b, 1, 2, 2, A, B), PMUL_OK);
+	bench_take_address(&b, 1, 2, A, B);
+	bench_take_data(&b, 1, 1);
+	assert_int_equal(bench_ack(&b, A, 1, 0), PMUL_OK);
+	bench_take_data(&b, 1, 2);
+	/* But A hears that its Ack has arrived. */
+	bench_take_address(&b, 1, 1, B);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
+static void
+test_once_all_have_responded_nothing_is_backed_off_any_more(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	bench_start(&b);
+	assert_int_equal(bench_submit(&b, 1, 1, 1, A), PMUL_OK);
+	bench_take_address(&b, 1, 1, A);
+	bench_take_data(&b, 1, 1);
+	bench_pass(&b, 10 * SECOND);
+	bench_take_address(&b, 1, 1, A);
+	bench_take_data(&b, 1, 1);
+	assert_int_equal(bench_ack(&b, A, 1, 1, 1), PMUL_OK);
+	bench_take_address(&b, 1, 1, A);
+	bench_take_data(&b, 1, 1);
+	bench_pass(&b, 10 * SECOND - 1);
+	bench_take_nothing(&b);
+	bench_pass(&b, 1);
+	bench_take_address(&b, 1, 1, A);
+	bench_stop(&b);
+}
+
 #define T(name) cmocka_unit_test(name)
 
 static const struct CMUnitTest tests[] = {
@@ -423,6 +467,8 @@ static const struct CMUnitTest tests[] = {
 	T(test_no_polls_means_the_book_with_an_extra_address_pdu),
 	T(test_without_extra_address_there_is_none_and_no_poll),
 	T(test_silent_destinations_are_named_but_never_polled),
+	T(test_no_question_to_the_silent_alone),
+	T(test_once_all_have_responded_nothing_is_backed_off_any_more),
 	T(test_a_long_list_is_split_in_both_sets),
 	T(test_the_same_list_again_is_no_response_until_time_has_told),
 };
