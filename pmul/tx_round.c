@@ -119,6 +119,7 @@ void
 pmul_tx_begin_extra(struct pmul_tx *tx)
 {
 	tx->extra = true;
+	tx->asks = false;
 	tx->addressed = tx->naming = 0;
 	for (uint32_t i = 0; i < tx->nopen; i++) {
 		struct pmul_tx_dest *d = &tx->dests[tx->open[i]];
