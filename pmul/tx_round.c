@@ -209,7 +209,6 @@ pmul_tx_begin_round(struct pmul_engine *e, struct pmul_tx *tx)
 	clear_round(tx);
 	tx->phase = PMUL_TX_SENDING;
 	tx->unconfirmed = false;
-	tx->due &= ~PMUL_TX_DUE_CONFIRM;
 	tx->kind = PMUL_TX_SILENT;
 	/* Those that answer first: somebody waits for them. */
 	if (due == 0 || (due & PMUL_TX_DUE_REPEAT) != 0) {
@@ -258,10 +257,15 @@ arm(struct pmul_engine *e, struct pmul_heap_node *timer, uint64_t us)
 static uint64_t
 retx_us(const struct pmul_engine *e, const struct pmul_tx *tx)
 {
-	uint64_t us = e->cfg.ack_retx_us;
+	uint64_t us = e->cfg.ack_retx_us, least;
 
-	if (e->cfg.ack_retx_min_us > 0)
-		us = pmul_rtt_bound(&e->rtt, e->cfg.ack_retx_min_us, us);
+	if (e->cfg.ack_retx_min_us > 0) {
+		/* The next Ack may be delayed more than those before. */
+		least = add(e->rtt.least_us, e->cfg.ack_delay_us);
+		if (least < e->cfg.ack_retx_min_us)
+			least = e->cfg.ack_retx_min_us;
+		us = pmul_rtt_bound(&e->rtt, least, us);
+	}
 	return percent(us, tx->stretch_pct);
 }
 

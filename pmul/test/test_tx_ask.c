@@ -207,6 +207,7 @@ test_numbers_asked_for_wait_for_the_others_acks_but_not_longer(void **state)
 	(void)state;
 	bench_init(&b);
 	b.cfg.extra_address = true;
+	b.cfg.polls = 9;
 	b.cfg.ack_delay_us = 3 * SECOND;
 	bench_start(&b);
 	first_pass(&b, 4);
@@ -221,6 +222,11 @@ test_numbers_asked_for_wait_for_the_others_acks_but_not_longer(void **state)
 	bench_take_extra(&b, 1, 2, A, B);
 	/* Nobody's interval has grown for that. */
 	bench_pass(&b, 10 * SECOND - 1);
+	bench_take_nothing(&b);
+	bench_pass(&b, 1);
+	bench_take_extra(&b, 1, 2, A, B);
+	/* For this it has. */
+	bench_pass(&b, 20 * SECOND - 1);
 	bench_take_nothing(&b);
 	bench_pass(&b, 1);
 	bench_take_extra(&b, 1, 2, A, B);
@@ -390,6 +396,9 @@ test_the_same_list_again_is_no_response_until_time_has_told(void **state)
 	bench_take_data(&b, 1, 1);
 	bench_take_data(&b, 1, 2);
 	bench_take_extra(&b, 1, 1, B);
+	/* Now it has not said anything, and is asked. */
+	bench_pass(&b, 10 * SECOND);
+	bench_take_extra(&b, 1, 1, B);
 	bench_stop(&b);
 }
 
@@ -518,6 +527,51 @@ test_once_all_have_responded_nothing_is_backed_off_any_more(void **state)
 	bench_stop(&b);
 }
 
+static void
+test_what_is_asked_for_during_the_extra_set_waits_for_the_next_round(
+    void **state)
+{
+	struct bench b;
+	struct pmul_dest d[10];
+	uint8_t data[160] = { 0 };
+	struct pmul_submit s = {
+		.msid = 1,
+		.expiry = { BENCH_WALL + 60 },
+		.group = 77,
+		.dests = d,
+		.ndests = 10,
+		.data = data,
+		.len = sizeof(data),
+	};
+
+	(void)state;
+	start(&b);
+	for (uint32_t i = 0; i < 10; i++)
+		d[i] = (struct pmul_dest){ 100 + i, 1 };
+	assert_int_equal(pmul_engine_submit(b.e, b.now, &s), PMUL_OK);
+	for (int i = 0; i < 6; i++)
+		bench_take(&b, i < 2   ? PMUL_ADDRESS
+			       : i < 4 ? PMUL_DATA
+				       : PMUL_EXTRA_ADDRESS);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(bench_ack(&b, 100 + i, 1, 1, 1), PMUL_OK);
+	bench_take(&b, PMUL_ADDRESS);
+	bench_take(&b, PMUL_ADDRESS);
+	bench_take_data(&b, 1, 1);
+	bench_take(&b, PMUL_EXTRA_ADDRESS);
+	assert_int_equal(bench_ack(&b, 105, 1, 1, 2), PMUL_OK);
+	bench_take(&b, PMUL_EXTRA_ADDRESS);
+	assert_true(b.pdu.last);
+	bench_take_nothing(&b);
+	/* But it was a response: when the others have, it is served. */
+	for (uint32_t i = 0; i < 10; i++)
+		if (i != 5)
+			assert_int_equal(bench_ack(&b, 100 + i, 1, 0), PMUL_OK);
+	bench_take_address(&b, 1, 1, 105);
+	bench_take_data(&b, 1, 2);
+	bench_stop(&b);
+}
+
 #define T(name) cmocka_unit_test(name)
 
 static const struct CMUnitTest tests[] = {
@@ -536,6 +590,7 @@ static const struct CMUnitTest tests[] = {
 	T(test_silent_destinations_are_named_but_never_polled),
 	T(test_no_question_to_the_silent_alone),
 	T(test_once_all_have_responded_nothing_is_backed_off_any_more),
+	T(test_what_is_asked_for_during_the_extra_set_waits_for_the_next_round),
 	T(test_a_long_list_is_split_in_both_sets),
 	T(test_the_same_list_again_is_no_response_until_time_has_told),
 	T(test_a_shorter_list_is_a_response_if_it_can_be_one_already),

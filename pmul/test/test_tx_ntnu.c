@@ -275,6 +275,27 @@ test_it_is_told_everything_again_and_not_asked(void **state)
 }
 
 static void
+test_learnt_in_flight_it_is_not_asked_any_more(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	b.cfg.extra_address = true;
+	bench_start(&b);
+	assert_int_equal(bench_submit(&b, 1, 1, 1, B), PMUL_OK);
+	bench_take_address(&b, 1, 1, B);
+	bench_take_data(&b, 1, 1);
+	bench_take_extra(&b, 1, 1, B);
+	know(&b, B, true);
+	bench_pass(&b, 10 * SECOND);
+	bench_take_address(&b, 1, 1, B);
+	bench_take_data(&b, 1, 1);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
+static void
 test_others_are_asked_beside_it(void **state)
 {
 	struct bench b;
@@ -309,6 +330,7 @@ static const struct CMUnitTest tests[] = {
 	T(test_learnt_in_flight_it_still_gets_no_discard),
 	T(test_its_list_stays_in_one_address_pdu),
 	T(test_it_is_told_everything_again_and_not_asked),
+	T(test_learnt_in_flight_it_is_not_asked_any_more),
 	T(test_others_are_asked_beside_it),
 };
 
