@@ -30,6 +30,8 @@ enum pmul_tx_kind {
 /* Rounds that are due. */
 #define PMUL_TX_DUE_REPEAT 1u
 #define PMUL_TX_DUE_SILENT 2u
+/* No round: one more set, for those it does not name. */
+#define PMUL_TX_DUE_CONFIRM 4u
 
 struct pmul_tx_dest {
 	uint32_t id, seq;
@@ -87,13 +89,14 @@ struct pmul_tx {
 	uint32_t rounds;        /* begun; 1 is the first pass */
 	uint32_t silents;       /* ...of these: for those in EMCON */
 	uint64_t stretch_pct;   /* ACK_RE-TRANSMISSION backed off so far */
-	bool hurried;           /* its timer comes earlier than that */
 	uint64_t began_us;      /* the last round for those that answer */
 	uint64_t ended_us;      /* ...its last PDU left the air */
 	uint64_t mute_until_us; /* OVER: rate limit of answers */
 
 	/* The present round. */
 	enum pmul_tx_kind kind;
+	bool whole;         /* the first pass: everything, for whomever */
+	bool unconfirmed;   /* somebody has completed since it began */
 	bool needy;         /* somebody has asked for numbers since it began */
 	bool asks;          /* it has to end with an Extra_Address_PDU set */
 	bool extra;         /* ...which has begun */
