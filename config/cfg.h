@@ -78,6 +78,7 @@ struct cfg_listen {
 struct cfg_smtp {
 	struct cfg_listen *listen;
 	size_t nlisten;
+	const char *postmaster;  /* who that is; postmaster@hostname */
 	const char *bounce_copy; /* mailbox that hears of failures; or NULL */
 	const char
 	    *tls_ca; /* for routes with tls: verify; NULL: the system's */
