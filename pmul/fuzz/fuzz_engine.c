@@ -188,7 +188,8 @@ give(struct world *w, unsigned i, const void *data, size_t len)
 		memcpy(copy, data, len);
 	rc = pmul_engine_input(w->nodes[i].e, w->now, &from, copy, len);
 	free(copy);
-	if (rc != PMUL_OK)
+	/* A message for FEC is remembered, as not for us. */
+	if (rc != PMUL_OK && rc != PMUL_EUNSUPPORTED)
 		assert(pmul_engine_deadline(w->nodes[i].e).us == before.us);
 	events(w, i);
 	check(w, i);
@@ -255,13 +256,52 @@ static void
 save(struct world *w, unsigned i)
 {
 	struct pmul_tx_saved s;
+	struct pmul_rx_saved r;
 
+	while (pmul_engine_next_rx_saved(w->nodes[i].e, &r))
+		assert(r.total <= w->cfg.message_max && r.len <= 2000);
 	while (pmul_engine_next_tx_saved(w->nodes[i].e, &s)) {
 		const struct sent *m = &w->nodes[i].sent[s.msid - 1];
 
 		assert(m->used && !m->cancelled && !m->done);
 		assert(s.rounds > s.emcon_rounds);
 	}
+}
+
+/*
+ * Records of the script's own, about a message of somebody who is none of the
+ * two; refused, they leave everything as it was.
+ */
+static void
+restore(struct world *w, unsigned i)
+{
+	struct pmul_rx_saved s = {
+		.source = 0x0b000000 + next(w) % 4,
+		.id = next(w) % 4,
+		.total = next(w) % 8,
+		.expiry = { w->now.wall.s + (int64_t)next(w) - 70 },
+	};
+	size_t left, len = next(w) % 96;
+	struct pmul_gauges before, after;
+	uint8_t *copy;
+
+	left = (size_t)(w->end - w->p);
+	s.len = len < left ? len : left;
+	copy = malloc(s.len > 0 ? s.len : 1);
+	if (copy == NULL)
+		abort();
+	if (s.len > 0)
+		memcpy(copy, w->p, s.len);
+	w->p += s.len;
+	s.records = copy;
+	pmul_engine_gauges(w->nodes[i].e, &before);
+	if (pmul_engine_restore_rx(w->nodes[i].e, w->now, &s) != PMUL_OK) {
+		pmul_engine_gauges(w->nodes[i].e, &after);
+		assert(memcmp(&before, &after, sizeof(after)) == 0);
+	}
+	free(copy);
+	events(w, i);
+	check(w, i);
 }
 
 /* One of the PDUs on their way: delivered, lost, doubled, or garbled. */
@@ -383,6 +423,8 @@ step(struct world *w)
 			silence(w, i);
 		else if (arg == 2)
 			save(w, i);
+		else if (arg == 3)
+			restore(w, i);
 		else
 			pump(w, i);
 		break;
