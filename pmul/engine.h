@@ -15,21 +15,16 @@
  * Costs.  A message, a destination, a transmitter is found by hash or binary
  * search, the next thing to do is on top of a heap, and sums are kept up to
  * date: nothing walks over all messages or all destinations for one PDU.  A
- * round looks once at each destination it has to name.
+ * round looks once at each destination it has to name.  Only what management
+ * says about a node, or the first Ack after its silence, looks at all messages.
  *
  * Memory.  Heaps and hash tables have the size of the limits in struct
  * pmul_config from the start, and events are promised before they happen, so
- * only submit(), input() and restore_tombstone() can run out of memory; each
- * of them allocates all it needs before it changes anything.
+ * only submit(), input(), set_node() and restore_tombstone() can run out of
+ * memory; each of them allocates all it needs before it changes anything.
  *
  * Time.  Two heaps of deadlines: timers in monotonic microseconds, expiries in
  * wall seconds, so that setting the clock moves the latter and not the former.
- *
- * What comes later has its place: EMCON is a flag of a destination (struct
- * tx_dest) and a state of struct pmul_peer, dynamic groups a module beside
- * tx.c that runs before the first round, compatibility with other
- * implementations a per-node switch where pmul_tx_ack() finds the destination
- * and where pmul_peer_ack() writes an entry.
  */
 #ifndef MULETEER_PMUL_ENGINE_H
 #define MULETEER_PMUL_ENGINE_H

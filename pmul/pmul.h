@@ -336,7 +336,7 @@ enum pmul_event_type {
 	PMUL_EV_DONE,
 	/* An incoming message that named us was lost: expired or discarded. */
 	PMUL_EV_LOST,
-	/* peer was flagged as in EMCON and has acknowledged something. */
+	/* peer was flagged as in EMCON and has acknowledged something; id is 0. */
 	PMUL_EV_EMCON_LEFT,
 	/*
 	 * Listen to the dynamic group `group` from now on, or no longer; peer

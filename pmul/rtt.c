@@ -35,7 +35,7 @@ pmul_rtt_bound(const struct pmul_rtt *r, uint64_t min_us, uint64_t max_us)
 {
 	uint64_t us = r->smooth_us + 4 * r->deviation_us;
 
-	if (r->smooth_us == 0 || us > max_us)
-		return max_us;
-	return us < min_us ? min_us : us;
+	if (us < min_us)
+		us = min_us;
+	return r->smooth_us == 0 || us > max_us ? max_us : us;
 }

@@ -301,7 +301,11 @@ not_named(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
 	}
 	switch (rx->state) {
 	case PMUL_RX_DONE:
-		/* Not outstanding any more: our Ack has arrived. */
+		/* Not outstanding any more: our Ack has arrived.  If one has
+		 * left: rounds for those in EMCON name nobody else, and polls
+		 * only those that can answer. */
+		if (rx->acked_at_us == 0 && !rx->confirmed)
+			break;
 		rx->confirmed = true;
 		pmul_peer_forgive(e, rx);
 		pmul_heap_remove(&e->timers, &rx->timer);

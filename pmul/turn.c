@@ -24,7 +24,7 @@ pmul_turn_give(struct pmul_engine *e, const struct pmul_tx *tx, uint32_t n,
 	uint64_t end = pmul_pace_end(&e->pace, e->now.mono).us;
 	uint64_t us = pmul_turn_answers_us(e, n);
 
-	if (!e->cfg.half_duplex || n == 0)
+	if (!e->cfg.half_duplex)
 		return;
 	/* The round that repeats what they did not answer is not held up. */
 	us = us < until_us - end ? us : until_us - end;

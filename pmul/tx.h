@@ -30,6 +30,8 @@ enum pmul_tx_kind {
 /* Rounds that are due. */
 #define PMUL_TX_DUE_REPEAT 1u
 #define PMUL_TX_DUE_SILENT 2u
+/* No round: one more set, for those it does not name. */
+#define PMUL_TX_DUE_CONFIRM 4u
 
 struct pmul_tx_dest {
 	uint32_t id, seq;
@@ -94,6 +96,8 @@ struct pmul_tx {
 
 	/* The present round. */
 	enum pmul_tx_kind kind;
+	bool whole;         /* the first pass: everything, for whomever */
+	bool unconfirmed;   /* somebody has completed since it began */
 	bool needy;         /* somebody has asked for numbers since it began */
 	bool asks;          /* it has to end with an Extra_Address_PDU set */
 	bool extra;         /* ...which has begun */

@@ -139,6 +139,7 @@ complete(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d)
 	heard(tx, d);
 	pmul_tx_respond(e, tx, d);
 	d->complete = true;
+	tx->unconfirmed = true;
 	tx->incomplete--;
 	pmul_seqset_release(&d->missing);
 	pmul_tx_event(e, tx, PMUL_EV_ACKED, d->id);
@@ -185,7 +186,7 @@ is_response(
 	if (tx->phase != PMUL_TX_SENDING || tx->kind != PMUL_TX_REPEAT ||
 	    tx->extra)
 		return true;
-	return tx->rounds > 1 && last <= tx->cursor &&
+	return !tx->whole && last <= tx->cursor &&
 	       pmul_seqset_last(&d->missing) <= tx->cursor;
 }
 
@@ -219,7 +220,7 @@ is_doubtful(const struct pmul_engine *e, const struct pmul_tx *tx,
 	uint64_t since =
 	    tx->phase == PMUL_TX_SENDING ? tx->began_us : tx->ended_us;
 
-	if (!e->cfg.extra_address || tx->rounds == 1 || !d->served)
+	if (!e->cfg.extra_address || tx->whole || !d->served)
 		return false;
 	return is_same(d, entry) || e->now.mono.us < since ||
 	       e->now.mono.us - since < e->rtt.least_us / 2;
@@ -254,18 +255,32 @@ incomplete(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d,
 		pmul_tx_respond(e, tx, d);
 }
 
+/*
+ * 142(A): the Ack says how many tenths of a second after an Address_PDU it was
+ * sent.  If that was one of the present round, so is the Ack.
+ */
+static void
+check_timestamp(const struct pmul_engine *e, const struct pmul_tx *tx,
+    struct pmul_tx_dest *d, const struct pmul_pdu *pdu)
+{
+	uint64_t since_us = e->now.mono.us - tx->began_us;
+
+	/* With several entries it is any one's. */
+	if (d != NULL && pdu->has_timestamp && pdu->count == 1 &&
+	    pdu->timestamp < since_us / 100000)
+		d->clear = true;
+}
+
 /* Whether it can be true, and so was said by the node. */
 static bool
-take(struct pmul_engine *e, struct pmul_tx *tx, uint32_t from,
+take(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d,
     const struct pmul_ack_entry *entry)
 {
-	struct pmul_tx_dest *d;
 
 	if (tx->phase == PMUL_TX_OVER || tx->phase == PMUL_TX_CLOSING) {
 		pmul_tx_answer(e, tx);
 		return true;
 	}
-	d = pmul_tx_dest(tx, from);
 	/* Nobody can acknowledge what was never sent. */
 	if (d == NULL || tx->rounds == 0)
 		return false;
@@ -286,6 +301,7 @@ int
 pmul_tx_ack(struct pmul_engine *e, const struct pmul_pdu *pdu)
 {
 	struct pmul_ack_entry entry;
+	struct pmul_tx_dest *d;
 	struct pmul_tx *tx;
 	uint32_t from, spoke = 0;
 	size_t pos = 0;
@@ -296,8 +312,14 @@ pmul_tx_ack(struct pmul_engine *e, const struct pmul_pdu *pdu)
 		return rc;
 	}
 	while (pmul_pdu_next_ack(pdu, &pos, &entry)) {
-		if (find(e, pdu, &entry, &tx, &from) &&
-		    take(e, tx, from, &entry))
+		bool taken = false;
+
+		if (find(e, pdu, &entry, &tx, &from)) {
+			d = pmul_tx_dest(tx, from);
+			check_timestamp(e, tx, d, pdu);
+			taken = take(e, tx, d, &entry);
+		}
+		if (taken)
 			spoke = from;
 		else if (pdu->source != e->cfg.node_id)
 			e->counters.ack_unknown++;

@@ -28,8 +28,6 @@ put_address(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
 	};
 
 	tx->naming -= (uint32_t)n;
-	if (tx->extra && tx->naming == 0)
-		tx->asks = false;
 	for (size_t i = 0; i < n; tx->addressed++) {
 		const struct pmul_tx_dest *d =
 		    &tx->dests[tx->open[tx->addressed]];

@@ -68,7 +68,7 @@ serve_or_ask(
 	/* After a restart it is asked in any case. */
 	uint32_t polls = tx->resumed && e->cfg.polls == 0 ? 1 : e->cfg.polls;
 
-	d->served = d->responded || d->suspect || tx->rounds == 1 ||
+	d->served = d->responded || d->suspect || tx->whole ||
 		    !e->cfg.extra_address || d->ntnu || d->asked >= polls;
 	d->suspect = false;
 	if (d->served)
@@ -84,7 +84,7 @@ static void
 repeat(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	/* By configuration, no Ack to an earlier round comes any more. */
-	bool late = tx->rounds == 1 ||
+	bool late = tx->whole ||
 		    e->now.mono.us >= add(tx->ended_us, e->cfg.ack_retx_us);
 	bool data, understood = false;
 
@@ -119,6 +119,7 @@ void
 pmul_tx_begin_extra(struct pmul_tx *tx)
 {
 	tx->extra = true;
+	tx->asks = false;
 	tx->addressed = tx->naming = 0;
 	for (uint32_t i = 0; i < tx->nopen; i++) {
 		struct pmul_tx_dest *d = &tx->dests[tx->open[i]];
@@ -174,6 +175,28 @@ clear_round(struct pmul_tx *tx)
 	pmul_seqset_empty(&tx->wanted);
 }
 
+static void
+count_round(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	tx->whole = tx->rounds == 0;
+	if (!tx->whole)
+		e->counters.rounds++;
+	if (tx->rounds < UINT32_MAX)
+		tx->rounds++;
+	if (!tx->dirty)
+		TAILQ_INSERT_TAIL(&e->tx_dirty, tx, dirty_link);
+	tx->dirty = true;
+}
+
+/* An Address_PDU set that confirms the Acks of those it does not name. */
+static void
+confirm(struct pmul_tx *tx)
+{
+	tx->whole = false;
+	for (uint32_t i = 0; i < tx->nopen; i++)
+		name(tx, &tx->dests[tx->open[i]]);
+}
+
 /*
  * Done when the first PDU of the round is asked for, not when the round
  * becomes due: on a busy link Acks come in between.
@@ -181,32 +204,31 @@ clear_round(struct pmul_tx *tx)
 void
 pmul_tx_begin_round(struct pmul_engine *e, struct pmul_tx *tx)
 {
+	unsigned due = tx->due;
+
 	clear_round(tx);
-	if (tx->rounds > 0)
-		e->counters.rounds++;
-	if (tx->rounds < UINT32_MAX)
-		tx->rounds++;
-	if (!tx->dirty)
-		TAILQ_INSERT_TAIL(&e->tx_dirty, tx, dirty_link);
-	tx->dirty = true;
 	tx->phase = PMUL_TX_SENDING;
+	tx->unconfirmed = false;
+	tx->kind = PMUL_TX_SILENT;
 	/* Those that answer first: somebody waits for them. */
-	if (tx->due != PMUL_TX_DUE_SILENT) {
+	if (due == 0 || (due & PMUL_TX_DUE_REPEAT) != 0) {
+		count_round(e, tx);
 		tx->kind = PMUL_TX_REPEAT;
 		tx->due &= ~PMUL_TX_DUE_REPEAT;
 		repeat(e, tx);
-	} else {
-		tx->kind = PMUL_TX_SILENT;
+	} else if ((due & PMUL_TX_DUE_SILENT) != 0) {
+		count_round(e, tx);
 		tx->due = 0;
 		repeat_to_silent(e, tx);
-	}
+	} else
+		confirm(tx);
 }
 
 uint32_t
 pmul_tx_next_seq(const struct pmul_tx *tx)
 {
 	/* ACP 142: to a destination never heard, everything again. */
-	if (tx->rounds == 1 || tx->blind > 0)
+	if (tx->whole || tx->blind > 0)
 		return tx->cursor < tx->total ? tx->cursor + 1 : 0;
 	return pmul_seqset_next(&tx->wanted, tx->cursor);
 }
@@ -235,10 +257,15 @@ arm(struct pmul_engine *e, struct pmul_heap_node *timer, uint64_t us)
 static uint64_t
 retx_us(const struct pmul_engine *e, const struct pmul_tx *tx)
 {
-	uint64_t us = e->cfg.ack_retx_us;
+	uint64_t us = e->cfg.ack_retx_us, least;
 
-	if (e->cfg.ack_retx_min_us > 0)
-		us = pmul_rtt_bound(&e->rtt, e->cfg.ack_retx_min_us, us);
+	if (e->cfg.ack_retx_min_us > 0) {
+		/* The next Ack may be delayed more than those before. */
+		least = add(e->rtt.least_us, e->cfg.ack_delay_us);
+		if (least < e->cfg.ack_retx_min_us)
+			least = e->cfg.ack_retx_min_us;
+		us = pmul_rtt_bound(&e->rtt, least, us);
+	}
 	return percent(us, tx->stretch_pct);
 }
 
@@ -249,7 +276,7 @@ round_over(const struct pmul_tx *tx)
 						 : tx->incomplete == tx->silent;
 
 	/* The first pass goes on for the silent alone. */
-	if (served && tx->rounds > 1)
+	if (served && !tx->whole)
 		return true;
 	if (tx->asks && tx->incomplete > tx->silent)
 		return false;
@@ -290,6 +317,19 @@ hurry(struct pmul_engine *e, struct pmul_tx *tx)
 		return;
 	tx->hurried = true;
 	pmul_heap_put(&e->timers, &tx->timer, at);
+}
+
+/*
+ * Only the silent are left, and somebody has acknowledged who will not learn
+ * from their next round that this arrived, before he repeats himself.
+ */
+static bool
+wants_confirmation(const struct pmul_engine *e, const struct pmul_tx *tx)
+{
+	return tx->unconfirmed && tx->incomplete == tx->silent &&
+	       tx->phase != PMUL_TX_SENDING && e->cfg.ack_pdu_repeats > 0 &&
+	       (tx->silence.place == 0 ||
+		   tx->silence.key > pmul_after(e, e->cfg.ack_pdu_us));
 }
 
 /* The timer of the silent runs while they have repetitions to come. */
@@ -339,6 +379,10 @@ pmul_tx_settle(struct pmul_engine *e, struct pmul_tx *tx)
 		pmul_turn_take(e, tx);
 	settle_repeat(e, tx);
 	settle_silence(e, tx);
+	if (wants_confirmation(e, tx))
+		tx->due |= PMUL_TX_DUE_CONFIRM;
+	else if (tx->phase != PMUL_TX_SENDING)
+		tx->due &= ~PMUL_TX_DUE_CONFIRM;
 	if (tx->phase == PMUL_TX_SENDING)
 		return;
 	tx->phase = tx->due != 0 ? PMUL_TX_READY : PMUL_TX_WAITING;

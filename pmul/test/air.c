@@ -4,8 +4,11 @@
  * the 28 of IPv4 and UDP, in both directions, up to the last that is sent;
  * the time is until the last receiver has the message.
  *
- *	air [-b] [-v] [SEEDS]	medians of 50 seeds.  -b by the book, without
- *				Extra_Address_PDU; -v every PDU of one seed
+ *	air [-bhmv] [SEEDS]	medians of 50 seeds
+ *	-b	by the book, without Extra_Address_PDU
+ *	-h	half duplex, all on one channel, turnaround 50 ms
+ *	-m	the retransmission time moves with what is measured
+ *	-v	every PDU of one transfer of 10 KB at 10 % loss, seed SEEDS
  */
 #include "tests/unit/unit.h"
 
@@ -19,13 +22,14 @@
 #define SEEDS_MAX 1000
 #define OVERHEAD 28
 
+static bool book, half, adaptive, verbose;
+
 enum { DATA, ADDRESS, EXTRA, ACK, OTHER, KINDS };
 
 struct run {
 	uint64_t bytes[KINDS];
 	uint64_t received_us;
 	unsigned received;
-	bool verbose;
 	struct sim sim;
 };
 
@@ -55,7 +59,7 @@ on_sent(struct sim *s, unsigned from, const struct pmul_pdu *pdu,
 
 	(void)where;
 	r->bytes[kind(pdu)] += (uint64_t)pdu->length + OVERHEAD;
-	if (!r->verbose)
+	if (!verbose)
 		return;
 	pmul_pdu_print(pdu, line, sizeof(line));
 	printf("%9.3f  %u  %s\n", (double)s->now_us / 1e6, from, line);
@@ -71,13 +75,13 @@ on_event(struct sim *s, unsigned node, const struct pmul_event *ev)
 		return;
 	r->received++;
 	r->received_us = s->now_us;
-	if (r->verbose)
+	if (verbose)
 		printf(
 		    "%9.3f  %u  *** received\n", (double)s->now_us / 1e6, node);
 }
 
 static void
-transfer(struct run *r, uint64_t seed, size_t len, unsigned loss, bool book)
+transfer(struct run *r, uint64_t seed, size_t len, unsigned loss)
 {
 	struct pmul_config cfg;
 	uint8_t *data = calloc(1, len);
@@ -89,6 +93,9 @@ transfer(struct run *r, uint64_t seed, size_t len, unsigned loss, bool book)
 	cfg.ack_pdu_us = 4000000;
 	cfg.ranges = true;
 	cfg.extra_address = !book;
+	cfg.half_duplex = half;
+	cfg.turnaround_us = half ? 50000 : 0;
+	cfg.ack_retx_min_us = adaptive ? 100000 : 0;
 	memset(r->bytes, 0, sizeof(r->bytes));
 	r->received = 0;
 	sim_init(&r->sim, seed, 1 + RECEIVERS, &cfg);
@@ -97,9 +104,9 @@ transfer(struct run *r, uint64_t seed, size_t len, unsigned loss, bool book)
 	r->sim.event = on_event;
 	r->sim.channel = (struct sim_channel){
 		.loss_pct = loss,
-		.delay_us = 5000,
+		.delay_us = half ? 50000 : 5000,
 		.bit_rate = cfg.bit_rate,
-		.full_duplex = true,
+		.full_duplex = !half,
 		.overhead_bytes = OVERHEAD,
 	};
 	assert_int_equal(
@@ -129,7 +136,7 @@ quantile(const struct figures *f, double q)
 }
 
 static void
-row(unsigned kib, unsigned loss, unsigned seeds, bool book)
+row(unsigned kib, unsigned loss, unsigned seeds)
 {
 	struct figures *cost = calloc(1, sizeof(*cost));
 	struct figures *time = calloc(1, sizeof(*time));
@@ -140,7 +147,7 @@ row(unsigned kib, unsigned loss, unsigned seeds, bool book)
 	for (uint64_t seed = 1; seed <= seeds; seed++) {
 		uint64_t sum = 0;
 
-		transfer(r, seed, len, loss, book);
+		transfer(r, seed, len, loss);
 		for (unsigned k = 0; k < KINDS; k++) {
 			sum += r->bytes[k];
 			mean[k] += (double)r->bytes[k] / (double)len / seeds;
@@ -163,19 +170,21 @@ main(int argc, char **argv)
 {
 	static const unsigned sizes[] = { 2, 10, 50 }, losses[] = { 0, 10, 20 };
 	unsigned seeds = 50;
-	bool book = false, verbose = false;
 
 	for (int i = 1; i < argc; i++) {
-		book = book || strcmp(argv[i], "-b") == 0;
-		verbose = verbose || strcmp(argv[i], "-v") == 0;
-		if (argv[i][0] != '-')
+		if (argv[i][0] != '-') {
 			seeds = (unsigned)strtoul(argv[i], NULL, 10);
+			continue;
+		}
+		book = book || strchr(argv[i], 'b') != NULL;
+		half = half || strchr(argv[i], 'h') != NULL;
+		adaptive = adaptive || strchr(argv[i], 'm') != NULL;
+		verbose = verbose || strchr(argv[i], 'v') != NULL;
 	}
 	if (verbose) {
 		struct run *r = calloc(1, sizeof(*r));
 
-		r->verbose = true;
-		transfer(r, seeds, 10240, 10, book);
+		transfer(r, seeds, 10240, 10);
 		free(r);
 		return 0;
 	}
@@ -186,6 +195,6 @@ main(int argc, char **argv)
 	       "Address  Extra    Ack\n");
 	for (size_t l = 0; l < 3; l++)
 		for (size_t s = 0; s < 3; s++)
-			row(sizes[s], losses[l], seeds, book);
+			row(sizes[s], losses[l], seeds);
 	return 0;
 }

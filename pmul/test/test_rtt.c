@@ -23,6 +23,7 @@ test_the_bound_follows_the_measurements_within_its_limits(void **state)
 	assert_int_equal(pmul_rtt_bound(&r, 0, UINT64_MAX), 3000);
 	assert_int_equal(pmul_rtt_bound(&r, 0, 2999), 2999);
 	assert_int_equal(pmul_rtt_bound(&r, 3001, UINT64_MAX), 3001);
+	assert_int_equal(pmul_rtt_bound(&r, 5000, 4000), 4000);
 	/* Steady: close to the measured; unsteady: away from it. */
 	for (int i = 0; i < 100; i++)
 		pmul_rtt_sample(&r, 1000);
@@ -119,6 +120,48 @@ test_it_stays_between_its_limits(void **state)
 }
 
 static void
+test_it_leaves_room_for_the_delay_of_acks(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b);
+	bench_stop(&b);
+	b.cfg.ack_delay_us = 4 * SECOND;
+	bench_start(&b);
+	pass(&b, 1);
+	bench_pass(&b, 600000);
+	finish(&b, 1);
+	expect_interval(&b, 2, 4600000);
+	bench_stop(&b);
+}
+
+static void
+test_an_ack_in_the_middle_of_a_round_is_no_measurement(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b);
+	pass(&b, 1);
+	bench_pass(&b, 600000);
+	finish(&b, 1);
+	assert_int_equal(bench_submit(&b, 2, 2, 1, A), PMUL_OK);
+	bench_take_address(&b, 2, 1, A);
+	bench_take_data(&b, 2, 1);
+	bench_take_data(&b, 2, 2);
+	bench_pass(&b, 600000);
+	assert_int_equal(bench_ack(&b, A, 2, 2, 1, 2), PMUL_OK);
+	bench_take_address(&b, 2, 1, A);
+	bench_take_data(&b, 2, 1);
+	bench_pass(&b, 5 * SECOND);
+	finish(&b, 2);
+	/* Twice 0.6 s. */
+	expect_interval(&b, 3, 1500000);
+	bench_stop(&b);
+}
+
+static void
 test_without_a_minimum_it_stays_as_configured(void **state)
 {
 	struct bench b;
@@ -200,6 +243,36 @@ test_the_answer_to_a_poll_counts_when_no_other_can_come(void **state)
 	bench_stop(&b);
 }
 
+static void
+test_the_timestamp_of_an_ack_tells_which_round_it_answers(void **state)
+{
+	struct pmul_ack_writer w;
+	uint64_t tenths = 99;
+	uint8_t buf[64];
+	struct bench b;
+
+	(void)state;
+	/* At 9.9 s nothing is known; at 0.4 s it answers the second round. */
+	for (int i = 0; i < 2; i++) {
+		start(&b);
+		pass(&b, 1);
+		bench_pass(&b, 600000);
+		finish(&b, 1);
+		expect_interval(&b, 2, 1800000);
+		bench_pass(&b, 600000);
+		pmul_ack_begin(&w, buf, sizeof(buf), 4, A);
+		assert_true(pmul_ack_entry_add(&w, ME, 2, NULL, 0));
+		assert_int_equal(
+		    bench_input(&b, A, buf, pmul_ack_end(&w, &tenths)),
+		    PMUL_OK);
+		bench_take_address(&b, 2, 0);
+		/* A second sample of 0.6 s makes the bound narrower. */
+		expect_interval(&b, 3, i == 0 ? 1800000 : 1500000);
+		bench_stop(&b);
+		tenths = 4;
+	}
+}
+
 #define T(name) cmocka_unit_test(name)
 
 static const struct CMUnitTest tests[] = {
@@ -208,9 +281,12 @@ static const struct CMUnitTest tests[] = {
 	T(test_the_least_falls_at_once_and_rises_slowly),
 	T(test_measured_acks_shorten_the_retransmission_time),
 	T(test_it_stays_between_its_limits),
+	T(test_it_leaves_room_for_the_delay_of_acks),
+	T(test_an_ack_in_the_middle_of_a_round_is_no_measurement),
 	T(test_without_a_minimum_it_stays_as_configured),
 	T(test_it_backs_off_from_the_measured_time),
 	T(test_an_ack_that_may_be_to_an_earlier_round_is_no_measurement),
+	T(test_the_timestamp_of_an_ack_tells_which_round_it_answers),
 	T(test_the_answer_to_a_poll_counts_when_no_other_can_come),
 };
 

@@ -13,6 +13,9 @@
  *	tell N A WORD ...       what N knows about A from now on: emcon, ntnu, or
  *				nothing
  *	clock -|+TIME           all wall clocks are set back or ahead
+ *	restart N               N forgets everything but what a queue keeps: its own
+ *				messages, how far they are, what it received,
+ *				and what management has told it
  *	dead N, alive N         N neither hears nor is heard, until alive
  *	holds N                 N stores nothing by itself ...
  *	stores N MESSAGE FROM   ... but then this one
@@ -41,6 +44,7 @@
 #define LOG_MAX 600
 #define LINE_MAX_ 400
 #define RULES_MAX 32
+#define MESSAGES_MAX 32
 #define LITTLE_US 100000
 
 /* Rendered PDUs or events, in order. */
@@ -55,6 +59,16 @@ struct rule {
 	char pdu[LINE_MAX_];
 };
 
+/* What a durable queue would know. */
+struct message {
+	unsigned from;
+	uint64_t to, received; /* nodes, as bits; to: those left */
+	uint8_t priority;
+	int64_t expiry;
+	size_t len;
+	uint32_t rounds, emcon_rounds;
+};
+
 struct scenario {
 	const char *path;
 	unsigned line;
@@ -63,6 +77,7 @@ struct scenario {
 	bool started;
 	struct sim sim;
 	uint32_t messages;
+	struct message m[MESSAGES_MAX]; /* message 1 is m[0] */
 	struct log pdus[SIM_NODES_MAX], events[SIM_NODES_MAX];
 	struct rule rules[RULES_MAX];
 	unsigned nrules;
@@ -235,13 +250,21 @@ on_event(struct sim *s, unsigned node, const struct pmul_event *ev)
 {
 	struct scenario *sc = s->ctx;
 	char *text = log_line(sc, &sc->events[node - 1]);
+	struct message *m = &sc->m[ev->id > 0 ? ev->id - 1 : 0];
 
 	switch (ev->type) {
-	case PMUL_EV_RECEIVED: append(text, "received %u", ev->id); break;
+	case PMUL_EV_RECEIVED:
+		append(text, "received %u", ev->id);
+		m->received |= UINT64_C(1) << node;
+		break;
 	case PMUL_EV_LOST: append(text, "lost %u", ev->id); break;
-	case PMUL_EV_ACKED: append(text, "acked %u", sim_node(ev->peer)); break;
+	case PMUL_EV_ACKED:
+		append(text, "acked %u", sim_node(ev->peer));
+		m->to &= ~(UINT64_C(1) << sim_node(ev->peer));
+		break;
 	case PMUL_EV_GAVE_UP:
 		append(text, "gave_up %u", sim_node(ev->peer));
+		m->to &= ~(UINT64_C(1) << sim_node(ev->peer));
 		break;
 	case PMUL_EV_DONE: append(text, "done"); break;
 	case PMUL_EV_EMCON_LEFT:
@@ -387,8 +410,18 @@ cmd_node(struct scenario *sc, char *rest)
 		else
 			to |= UINT64_C(1) << node(sc, w);
 	}
+	if (sc->messages == MESSAGES_MAX)
+		stop(sc, "too many messages", "");
 	/* The last PDU is half full. */
 	len = ((size_t)pdus * 2 - 1) * (sc->cfg.pdu_max - PMUL_DATA_HEADER) / 2;
+	sc->m[sc->messages] = (struct message){
+		.from = from,
+		.to = to,
+		.priority = (uint8_t)priority,
+		.expiry =
+		    sim_clock(&sc->sim).wall.s + (int64_t)(life / 1000000),
+		.len = len,
+	};
 	data = calloc(1, len);
 	assert_int_equal(
 	    sim_submit(&sc->sim, from, ++sc->messages, (uint8_t)priority,
@@ -571,6 +604,83 @@ cmd_clock(struct scenario *sc, const char *rest)
 }
 
 static void
+resume(struct scenario *sc, uint32_t msid)
+{
+	const struct message *m = &sc->m[msid - 1];
+	struct pmul_dest dests[SIM_NODES_MAX];
+	struct pmul_submit sub = {
+		.msid = msid,
+		.priority = m->priority,
+		.expiry = { m->expiry },
+		.group = 239,
+		.dests = dests,
+		.data = calloc(1, m->len),
+		.len = m->len,
+		.rounds = m->rounds,
+		.emcon_rounds = m->emcon_rounds,
+	};
+
+	for (unsigned i = 1; i < SIM_NODES_MAX; i++) {
+		if ((m->to & UINT64_C(1) << i) == 0)
+			continue;
+		dests[sub.ndests].id = sim_id(i);
+		dests[sub.ndests++].seq = msid;
+	}
+	if (sub.ndests > 0)
+		assert_int_equal(
+		    pmul_engine_submit(sc->sim.nodes[m->from - 1].e,
+			sim_clock(&sc->sim), &sub),
+		    PMUL_OK);
+	free((void *)(uintptr_t)sub.data);
+}
+
+/* restart N */
+static void
+cmd_restart(struct scenario *sc, const char *rest)
+{
+	unsigned n = node(sc, rest);
+	struct pmul_engine **e = &sc->sim.nodes[n - 1].e;
+	struct pmul_clock now = sim_clock(&sc->sim);
+	struct pmul_config cfg = sc->cfg;
+	struct pmul_node known[SIM_NODES_MAX];
+	struct pmul_tx_saved saved;
+
+	for (unsigned i = 1; i <= sc->nnodes; i++)
+		known[i] = pmul_engine_node(*e, sim_id(i));
+	while (pmul_engine_next_tx_saved(*e, &saved)) {
+		sc->m[saved.msid - 1].rounds = saved.rounds;
+		sc->m[saved.msid - 1].emcon_rounds = saved.emcon_rounds;
+	}
+	pmul_engine_free(e);
+	cfg.node_id = sim_id(n);
+	cfg.seed = n;
+	assert_int_equal(pmul_engine_new(&cfg, e), PMUL_OK);
+	for (unsigned i = 1; i <= sc->nnodes; i++)
+		if (i != n)
+			assert_int_equal(
+			    pmul_engine_set_node(*e, now, &known[i]), PMUL_OK);
+	for (uint32_t id = 1; id <= sc->messages; id++) {
+		const struct message *m = &sc->m[id - 1];
+		struct pmul_tombstone t = {
+			.source = sim_id(m->from),
+			.id = id,
+			.priority = m->priority,
+			.expiry = { m->expiry },
+			.from = { { (uint8_t)m->from } },
+		};
+
+		if (m->from == n)
+			resume(sc, id);
+		if ((m->received & UINT64_C(1) << n) != 0)
+			assert_int_equal(
+			    pmul_engine_restore_tombstone(*e, now, &t),
+			    PMUL_OK);
+	}
+	sim_pump(&sc->sim, n);
+	sim_run(&sc->sim, sc->sim.now_us);
+}
+
+static void
 run_line(struct scenario *sc, char *line)
 {
 	char *rest = strchr(line, ' ');
@@ -597,6 +707,8 @@ run_line(struct scenario *sc, char *line)
 		cmd_rule(sc, rest, line[1] == 'o');
 	else if (strcmp(line, "expect") == 0)
 		cmd_expect(sc, rest);
+	else if (strcmp(line, "restart") == 0)
+		cmd_restart(sc, rest);
 	else if (strcmp(line, "emcon") == 0)
 		cmd_emcon(sc, rest);
 	else if (strcmp(line, "tell") == 0)

@@ -152,6 +152,7 @@ test_there_is_no_window_in_full_duplex(void **state)
 	bench_start(&b);
 	first_pass(&b, 1);
 	assert_int_equal(bench_submit(&b, 2, 1, 1, C), PMUL_OK);
+	assert_int_equal(bench_address(&b, C, 5, 3, 1, A), PMUL_OK);
 	bench_take_address(&b, 2, 1, C);
 	bench_stop(&b);
 }
@@ -165,6 +166,10 @@ test_the_window_ends_with_its_message(void **state)
 	start(&b);
 	first_pass(&b, 1);
 	assert_int_equal(bench_submit(&b, 2, 1, 1, C), PMUL_OK);
+	bench_take_nothing(&b);
+	/* Not with another. */
+	assert_int_equal(bench_submit(&b, 3, 1, 1, C), PMUL_OK);
+	assert_int_equal(pmul_engine_cancel(b.e, b.now, 3), PMUL_OK);
 	bench_take_nothing(&b);
 	assert_int_equal(pmul_engine_cancel(b.e, b.now, 1), PMUL_OK);
 	bench_take(&b, PMUL_DISCARD);

@@ -141,6 +141,8 @@ test_a_message_with_only_silent_ones_left_waits_for_expiry(void **state)
 	    pmul_engine_deadline(b.e).us, b.now.mono.us + 10 * SECOND);
 	assert_int_equal(bench_ack(&b, A, 1, 0), PMUL_OK);
 	bench_event(&b, PMUL_EV_ACKED, A, 1);
+	/* A learns from not being named that its Ack arrived. */
+	bench_take_address(&b, 1, 1, B);
 	assert_int_equal(
 	    pmul_engine_deadline(b.e).us, b.now.mono.us + 3600 * SECOND);
 	bench_pass(&b, 3000 * SECOND);
@@ -541,6 +543,57 @@ test_never_sent_in_own_emcon_expires_without_discard(void **state)
 	bench_stop(&b);
 }
 
+static void
+test_who_would_repeat_his_ack_is_told_that_it_arrived(void **state)
+{
+	struct pmul_counters c;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	b.cfg.emcon_rti_us = b.cfg.ack_pdu_us + 1;
+	bench_start(&b);
+	flag(&b, C, true);
+	assert_int_equal(bench_submit(&b, 1, 2, 3, A, B, C), PMUL_OK);
+	bench_take_address(&b, 1, 3, A, B, C);
+	take_pdus(&b, 1, 1, 2);
+	assert_int_equal(bench_ack(&b, A, 1, 0), PMUL_OK);
+	bench_take_nothing(&b);
+	assert_int_equal(bench_ack(&b, B, 1, 0), PMUL_OK);
+	bench_take_address(&b, 1, 1, C);
+	bench_take_nothing(&b);
+	pmul_engine_counters(b.e, &c);
+	assert_int_equal(c.rounds, 0);
+	assert_int_equal(c.emcon_rounds, 0);
+	/* The repetitions are as many, and when, as ever. */
+	bench_pass(&b, b.cfg.ack_pdu_us + 1);
+	bench_take_address(&b, 1, 1, C);
+	take_pdus(&b, 1, 1, 2);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
+static void
+test_nobody_is_told_who_does_not_repeat_or_will_see_soon(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		bench_init(&b);
+		b.cfg.emcon_rti_us = b.cfg.ack_pdu_us + (i == 0);
+		b.cfg.ack_pdu_repeats = i == 0 ? 0 : 2;
+		bench_start(&b);
+		flag(&b, B, true);
+		assert_int_equal(bench_submit(&b, 1, 1, 2, A, B), PMUL_OK);
+		bench_take_address(&b, 1, 2, A, B);
+		bench_take_data(&b, 1, 1);
+		assert_int_equal(bench_ack(&b, A, 1, 0), PMUL_OK);
+		bench_take_nothing(&b);
+		bench_stop(&b);
+	}
+}
+
 #define T(name) cmocka_unit_test(name)
 
 static const struct CMUnitTest tests[] = {
@@ -560,6 +613,8 @@ static const struct CMUnitTest tests[] = {
 	T(test_flagged_in_a_round_the_rest_is_not_sent_for_it),
 	T(test_the_flag_taken_away_asks_at_once),
 	T(test_the_flag_taken_away_in_the_first_pass_is_waited_for),
+	T(test_who_would_repeat_his_ack_is_told_that_it_arrived),
+	T(test_nobody_is_told_who_does_not_repeat_or_will_see_soon),
 	T(test_own_emcon_sends_nothing_and_does_not_spin),
 	T(test_own_emcon_interrupts_a_round_between_two_pdus),
 	T(test_a_round_due_in_own_emcon_waits_and_does_not_count),

@@ -120,6 +120,22 @@ test_anything_else_about_whose_word_it_is_is_ignored(void **state)
 }
 
 static void
+test_our_own_ack_looped_back_gets_no_answer(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	assert_int_equal(bench_ack(&b, A, 1, 0), PMUL_OK);
+	assert_int_equal(bench_ack(&b, B, 1, 0), PMUL_OK);
+	bench_take_address(&b, 1, 0);
+	bench_pass(&b, 11 * SECOND);
+	assert_int_equal(ack(&b, ME, ME, 1, NULL, 0), PMUL_EOWN);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
+static void
 test_the_same_said_both_ways_counts_once(void **state)
 {
 	struct pmul_ack_writer w;
@@ -259,6 +275,27 @@ test_it_is_told_everything_again_and_not_asked(void **state)
 }
 
 static void
+test_learnt_in_flight_it_is_not_asked_any_more(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	b.cfg.extra_address = true;
+	bench_start(&b);
+	assert_int_equal(bench_submit(&b, 1, 1, 1, B), PMUL_OK);
+	bench_take_address(&b, 1, 1, B);
+	bench_take_data(&b, 1, 1);
+	bench_take_extra(&b, 1, 1, B);
+	know(&b, B, true);
+	bench_pass(&b, 10 * SECOND);
+	bench_take_address(&b, 1, 1, B);
+	bench_take_data(&b, 1, 1);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
+static void
 test_others_are_asked_beside_it(void **state)
 {
 	struct bench b;
@@ -286,12 +323,14 @@ static const struct CMUnitTest tests[] = {
 	T(test_an_entry_that_names_its_acknowledger_is_understood),
 	T(test_so_is_one_with_the_originator_in_the_header),
 	T(test_anything_else_about_whose_word_it_is_is_ignored),
+	T(test_our_own_ack_looped_back_gets_no_answer),
 	T(test_the_same_said_both_ways_counts_once),
 	T(test_its_silence_ends_whichever_way_it_speaks),
 	T(test_no_discard_to_a_static_group_with_such_a_node),
 	T(test_learnt_in_flight_it_still_gets_no_discard),
 	T(test_its_list_stays_in_one_address_pdu),
 	T(test_it_is_told_everything_again_and_not_asked),
+	T(test_learnt_in_flight_it_is_not_asked_any_more),
 	T(test_others_are_asked_beside_it),
 };
 

@@ -94,8 +94,13 @@ test_resumed_it_asks_even_without_polls(void **state)
 	bench_take_extra(&b, 1, 2, A, B);
 	bench_take_nothing(&b);
 	bench_pass(&b, 10 * SECOND);
-	bench_take_address(&b, 1, 2, A, B);
-	bench_take_data(&b, 1, 1);
+	for (int i = 0; i < 2; i++) {
+		bench_take_address(&b, 1, 2, A, B);
+		bench_take_data(&b, 1, 1);
+		bench_take_data(&b, 1, 2);
+		bench_take_extra(&b, 1, 2, A, B);
+		bench_pass(&b, 40 * SECOND);
+	}
 	bench_stop(&b);
 }
 
