@@ -180,6 +180,7 @@ test_fragments_come_back_after_a_restart(void **state)
 	say_rx(5, "second");
 	mule_keep_active(t.link.keep);
 	run(f, 1100);
+	assert_int_equal(t.nrx, 0);
 	close_keep(f);
 
 	start_keep(f);
@@ -222,6 +223,21 @@ test_all_that_changed_is_one_transaction(void **state)
 	mule_keep_active(t.link.keep);
 	run(f, 1200);
 	assert_int_equal(transactions(f) - before, 1);
+	close_keep(f);
+}
+
+static void
+test_steady_traffic_does_not_put_it_off(void **state)
+{
+	struct fx *f = *state;
+
+	start_keep(f);
+	say_rx(1, "a");
+	for (int i = 0; i < 5; i++) {
+		mule_keep_active(t.link.keep);
+		run(f, 250);
+	}
+	assert_int_equal(t.nrx, 0);
 	close_keep(f);
 }
 
@@ -340,6 +356,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		FX_TEST(test_fragments_come_back_after_a_restart),
 		FX_TEST(test_all_that_changed_is_one_transaction),
+		FX_TEST(test_steady_traffic_does_not_put_it_off),
 		FX_TEST(test_rounds_are_written_down),
 		FX_TEST(test_clean_end_loses_nothing),
 		FX_TEST(test_lost_or_refused_message_is_forgotten),
