@@ -122,6 +122,7 @@ all: $(LIBS) $(PROGRAMS)
 help:
 	@echo 'make              build everything into build/'
 	@echo 'make demo         three gateways, one radio link, one message'
+	@echo 'make bench-air    bytes on the air beside UFTP and NORM, as root'
 	@echo 'make check        all tests           (SAN=1: under sanitizers)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
@@ -359,6 +360,28 @@ check: packages
 demo: packages
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) tools/demo.py $(DEMO_ARGS)
+
+# --- measuring ---------------------------------------------------------------
+
+# Debian's header is for C++ in two places.
+$(B)/bench/normApi.h: /usr/include/normApi.h
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/int& addrLen, UINT16& port/int *addrLen, UINT16 *port/' \
+	    -e 's/bytesWanted = 0)/bytesWanted)/' $< >$@
+$(B)/tools/bench_norm.o: CPPFLAGS += -isystem $(B)/bench
+$(B)/tools/bench_norm.o: $(B)/bench/normApi.h
+$(B)/bench_norm: $(B)/tools/bench_norm.o
+	$(link) -lnorm
+
+# CELLS='muleteer:10:3:* norm:10:3:*' RUNS=5 JOBS=14: see tests/bench/air.py.
+.PHONY: bench-air
+bench-air:
+	$(Q)[ "$$(id -u)" -eq 0 ] || { \
+	    echo 'make bench-air needs root, for network namespaces' >&2; exit 2; }
+	$(Q).ci/install-packages
+	$(Q).ci/install-packages packages-bench
+	$(Q)$(MAKE) --no-print-directory $(B)/muled $(B)/bench_norm
+	$(Q)set -f; MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/air.py $(CELLS)
 
 # --- installing --------------------------------------------------------------
 

@@ -78,6 +78,7 @@ struct cfg_listen {
 struct cfg_smtp {
 	struct cfg_listen *listen;
 	size_t nlisten;
+	const char *postmaster;  /* who that is; postmaster@hostname */
 	const char *bounce_copy; /* mailbox that hears of failures; or NULL */
 	const char
 	    *tls_ca; /* for routes with tls: verify; NULL: the system's */
@@ -88,6 +89,7 @@ struct cfg_smtp {
 	uint64_t max_hops;         /* Received fields: more is a loop */
 	uint64_t timeout_us;       /* for the next octets of a client */
 	uint64_t lifetime_us;      /* of a message in the queue */
+	uint64_t delay_warning_us; /* then its sender is told; 0: never */
 	uint64_t retry_first_us;   /* after the first failure */
 	uint64_t retry_factor_pct; /* by which each wait is longer */
 	uint64_t retry_max_us;

@@ -672,6 +672,32 @@ set_control(struct loader *ld, struct cfg *cfg)
 	return CFG_OK;
 }
 
+/* RFC 5321 4.5.1: everybody has one, and his mail goes somewhere. */
+static int
+set_postmaster(struct loader *ld, struct cfg *cfg)
+{
+	static const char head[] = "postmaster@";
+	size_t n = strlen(cfg->node.hostname);
+	size_t line = load_line(ld, &cfg->smtp.postmaster);
+	const char *domain;
+	char *mailbox;
+
+	if (line == 0) {
+		mailbox = load_alloc(ld, sizeof(head) + n, 1);
+		if (mailbox == NULL)
+			return ld->rc;
+		memcpy(mailbox, head, sizeof(head) - 1);
+		memcpy(mailbox + sizeof(head) - 1, cfg->node.hostname, n);
+		cfg->smtp.postmaster = mailbox;
+		line = load_line(ld, &cfg->node.hostname);
+	}
+	domain = strchr(cfg->smtp.postmaster, '@') + 1;
+	if (cfg_route_find(cfg, domain, strlen(domain)) != NULL)
+		return CFG_OK;
+	return load_fail(ld, line, "postmaster: there is no route to \"",
+	    cfg->smtp.postmaster, "\", one was expected");
+}
+
 int
 check_all(struct loader *ld, struct cfg *cfg)
 {
@@ -685,5 +711,7 @@ check_all(struct loader *ld, struct cfg *cfg)
 		rc = check_route(ld, cfg, &cfg->routes[i]);
 	if (rc == CFG_OK)
 		rc = set_control(ld, cfg);
+	if (rc == CFG_OK)
+		rc = set_postmaster(ld, cfg);
 	return rc;
 }

@@ -123,6 +123,7 @@ static const struct schema listen_schema = {
 static const struct field smtp_fields[] = {
 	LIST("listen", 0, cfg_smtp, listen, nlisten, listen_schema, cfg_listen,
 	    0, LISTEN_MAX),
+	TEXT("postmaster", FIELD_MAILBOX, cfg_smtp, postmaster, NULL),
 	TEXT("bounce_copy", FIELD_MAILBOX, cfg_smtp, bounce_copy, NULL),
 	TEXT("tls_ca", FIELD_PATH, cfg_smtp, tls_ca, NULL),
 	NUM("max_message_size", FIELD_SIZE, cfg_smtp, max_message_size,
@@ -140,6 +141,8 @@ static const struct field smtp_fields[] = {
 	    5 * MINUTE),
 	NUM("lifetime", FIELD_DURATION, cfg_smtp, lifetime_us, US, YEAR,
 	    4 * DAY),
+	NUM("delay_warning", FIELD_DURATION, cfg_smtp, delay_warning_us, 0,
+	    YEAR, 4 * HOUR),
 	NUM("retry_first", FIELD_DURATION, cfg_smtp, retry_first_us, US, DAY,
 	    MINUTE),
 	NUM("retry_factor", FIELD_FACTOR, cfg_smtp, retry_factor_pct, 100, 1000,

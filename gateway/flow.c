@@ -81,6 +81,9 @@ flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
 {
 	m->priority = p->has_priority ? p->priority : 0;
 	m->expires_at = m->accepted_at + (int64_t)(cfg->smtp.lifetime_us / US);
+	if (cfg->smtp.delay_warning_us > 0)
+		m->warn_at =
+		    m->accepted_at + (int64_t)(cfg->smtp.delay_warning_us / US);
 	if (p->by == SMTP_BY_NONE)
 		return;
 	m->deliver_by = m->accepted_at + p->by_seconds;
@@ -88,6 +91,9 @@ flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
 	m->by_trace = p->by_trace;
 	if (p->by == SMTP_BY_RETURN && m->deliver_by < m->expires_at)
 		m->expires_at = m->deliver_by;
+	/* Its own deadline is when the sender wants to hear of it. */
+	if (p->by == SMTP_BY_NOTIFY)
+		m->warn_at = m->deliver_by > 0 ? m->deliver_by : 1;
 }
 
 /* --- lines -------------------------------------------------------------------------- */

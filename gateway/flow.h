@@ -47,9 +47,9 @@ int64_t flow_retry_at(const struct cfg_smtp *cfg, uint32_t attempts,
     int64_t now_s, uint64_t random);
 
 /*
- * Fill in priority, expires_at, deliver_by, by_mode, by_trace of m from the
- * parameters of its from line and m->accepted_at.  DELIVERBY in mode R bounds
- * the expiry (RFC 2852 4).
+ * Fill in priority, expires_at, warn_at, deliver_by, by_mode, by_trace of m from
+ * the parameters of its from line and m->accepted_at.  DELIVERBY in mode R
+ * bounds the expiry, in mode N it is when the sender is told (RFC 2852 4).
  */
 void flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
     struct queue_message *m);

@@ -85,25 +85,34 @@ intake_mail(struct intake *c, const struct smtp_server_event *ev)
 }
 
 /*
- * The line of a recipient as it is stored: `<Postmaster>` gets our domain,
- * since nothing beyond the RCPT command knows an address without one.
+ * RFC 5321 4.5.1: the postmaster of this gateway, with or without our name, who
+ * is to be reached by everybody.
  */
+static bool
+is_postmaster(const struct intake *c, const struct smtp_path *p)
+{
+	return smtp_str_is(p->local, "postmaster") &&
+	       (p->domain.len == 0 ||
+		   smtp_str_is(p->domain, c->gw->cfg->node.hostname));
+}
+
+/* The line of a recipient as it is stored: the postmaster by his address. */
 static char *
 rcpt_line(const struct intake *c, const struct smtp_server_event *ev)
 {
-	const char *host = c->gw->cfg->node.hostname;
+	const struct cfg *cfg = c->gw->cfg;
+	struct smtp_envelope_line l;
 	char *line;
 	size_t n;
 
-	if (ev->path.domain.len > 0)
+	if (!is_postmaster(c, &ev->path) ||
+	    smtp_line_parse(ev->line, SMTP_PATH_POSTMASTER, &l) != SMTP_OK)
 		return copy(ev->line);
-	n = ev->line.len + strlen(host) + 2;
+	n = strlen(cfg->smtp.postmaster) + l.params.len + 4;
 	line = malloc(n);
 	if (line != NULL)
-		snprintf(line, n, "<%.*s@%s%.*s", (int)ev->path.local.len,
-		    ev->path.local.p, host,
-		    (int)(ev->line.len - ev->path.local.len - 1),
-		    ev->line.p + ev->path.local.len + 1);
+		snprintf(line, n, "<%s>%s%.*s", cfg->smtp.postmaster,
+		    l.params.len > 0 ? " " : "", (int)l.params.len, l.params.p);
 	return line;
 }
 
@@ -166,17 +175,18 @@ intake_rcpt(struct intake *c, const struct smtp_server_event *ev)
 {
 	const struct cfg *cfg = c->gw->cfg;
 	struct smtp_str domain = ev->path.domain;
+	bool postmaster = is_postmaster(c, &ev->path);
 	struct route route;
 
-	if (domain.len == 0) {
-		domain.p = cfg->node.hostname;
+	if (postmaster) {
+		domain.p = strrchr(cfg->smtp.postmaster, '@') + 1;
 		domain.len = strlen(domain.p);
 	}
-	if (!c->may_relay) {
+	route_find(cfg, domain, "", &route);
+	if (!c->may_relay && !route.ours && !postmaster) {
 		refuse_rcpt(c, ev, 550, "5.7.1", "Relaying denied");
 		return;
 	}
-	route_find(cfg, domain, "", &route);
 	if (route.type == ROUTE_NONE) {
 		refuse_rcpt(c, ev, 550, "5.1.2", "No route to this domain");
 		return;

@@ -121,7 +121,9 @@ struct queue_message {
 	int64_t deliver_by;    /* wall s; 0: no BY */
 	char by_mode;          /* 'R', 'N'; 0: no BY */
 	bool by_trace;
-	uint64_t size; /* octets of content, our Received included; when
+	int64_t warn_at; /* wall s: tell the sender of the delay; 0: never, or
+			  * he has been told */
+	uint64_t size;   /* octets of content, our Received included; when
 			* added, what the body has */
 	const struct queue_rcpt *rcpts;
 	size_t nrcpts;
@@ -236,6 +238,9 @@ int queue_txn_finish(struct queue_txn *t, uint64_t rcpt);
 int queue_txn_defer(
     struct queue_txn *t, uint64_t rcpt, int64_t next_at, const char *status);
 
+/* The sender has been told of the delay: warn_at becomes 0. */
+int queue_txn_warned(struct queue_txn *t, uint64_t message);
+
 /*
  * One P_MUL transmission of the recipients rcpts[0..nrcpts) of message, packed
  * in payload (malloc'd, taken over: *payload becomes NULL).  Gives it a
@@ -317,6 +322,13 @@ void queue_due(struct queue *q, int64_t now_s, queue_due_cb *cb, void *ctx);
  * passes over what is leased for any hop: that is being delivered just now.
  */
 void queue_expired(struct queue *q, int64_t now_s, size_t limit,
+    queue_ready_cb *cb, void *ctx);
+
+/*
+ * At most limit messages whose warn_at has come, with all their recipients;
+ * they stay until queue_txn_warned().  Leases nothing.
+ */
+void queue_late(struct queue *q, int64_t now_s, size_t limit,
     queue_ready_cb *cb, void *ctx);
 
 /*

@@ -130,12 +130,12 @@ queue_unlease(struct queue *q, const char *hop, uint64_t message)
 	uv_mutex_unlock(&q->lock);
 }
 
-void
-queue_expired(
-    struct queue *q, int64_t now_s, size_t limit, queue_ready_cb *cb, void *ctx)
+static void
+ask_by_time(struct queue *q,
+    int (*answer)(struct queue *q, struct queue_ask *a), int64_t now_s,
+    size_t limit, queue_ready_cb *cb, void *ctx)
 {
-	struct queue_ask *a =
-	    ask_new(q, NULL, queue_answer_expired, deliver_messages);
+	struct queue_ask *a = ask_new(q, NULL, answer, deliver_messages);
 
 	if (a == NULL) {
 		cb(ctx, QUEUE_ENOMEM, NULL, 0, false);
@@ -146,6 +146,20 @@ queue_expired(
 	a->cb.ready = cb;
 	a->ctx = ctx;
 	ask(q, a);
+}
+
+void
+queue_expired(
+    struct queue *q, int64_t now_s, size_t limit, queue_ready_cb *cb, void *ctx)
+{
+	ask_by_time(q, queue_answer_expired, now_s, limit, cb, ctx);
+}
+
+void
+queue_late(
+    struct queue *q, int64_t now_s, size_t limit, queue_ready_cb *cb, void *ctx)
+{
+	ask_by_time(q, queue_answer_late, now_s, limit, cb, ctx);
 }
 
 void

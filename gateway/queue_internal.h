@@ -86,6 +86,7 @@ enum queue_step_kind {
 	QUEUE_STEP_TOMBSTONE,
 	QUEUE_STEP_FINISH,
 	QUEUE_STEP_DEFER,
+	QUEUE_STEP_WARNED,
 	QUEUE_STEP_TRANSMIT,
 	QUEUE_STEP_END, /* acknowledged or given up: the same rows go */
 	QUEUE_STEP_QUARANTINE,
@@ -206,6 +207,7 @@ struct queue_ask {
 int queue_answer_ready(struct queue *q, struct queue_ask *a);
 int queue_answer_due(struct queue *q, struct queue_ask *a);
 int queue_answer_expired(struct queue *q, struct queue_ask *a);
+int queue_answer_late(struct queue *q, struct queue_ask *a);
 int queue_answer_message(struct queue *q, struct queue_ask *a);
 int queue_answer_body(struct queue *q, struct queue_ask *a);
 int queue_answer_transmission(struct queue *q, struct queue_ask *a);

@@ -22,6 +22,7 @@ enum sql {
 	RCPTS_ALL,
 	RCPTS_NODE,
 	EXPIRED_NEXT,
+	LATE_NEXT,
 	MESSAGE,
 	BODY,
 	BODY_DATA,
@@ -72,9 +73,13 @@ static const char *const sql[] = {
 	    "  SELECT 1 FROM recipient INDEXED BY recipient_message"
 	    "  WHERE message_id = message.id AND state <> 'sent')"
 	    " ORDER BY expires_at, id LIMIT 1",
+	[LATE_NEXT] =
+	    "SELECT warn_at, id FROM message INDEXED BY message_warn"
+	    " WHERE warn_at > 0 AND warn_at <= ?1"
+	    " AND (warn_at, id) > (?2, ?3) ORDER BY warn_at, id LIMIT 1",
 	[MESSAGE] =
 	    "SELECT origin, from_link, from_line, priority, accepted_at,"
-	    " expires_at, deliver_by, by_mode, by_trace, size"
+	    " expires_at, deliver_by, by_mode, by_trace, size, warn_at"
 	    " FROM message WHERE id = ?1",
 	[BODY] = "SELECT size, in_file FROM message WHERE id = ?1",
 	[BODY_DATA] = "SELECT data FROM body WHERE message_id = ?1",
@@ -205,6 +210,7 @@ load_message(
 		.by_mode = (char)queue_col_int(&s, 7),
 		.by_trace = queue_col_int(&s, 8) != 0,
 		.size = (uint64_t)queue_col_int(&s, 9),
+		.warn_at = queue_col_int(&s, 10),
 	};
 	rc = s.rc;
 	queue_stmt_end(&s);
@@ -347,6 +353,31 @@ queue_answer_expired(struct queue *q, struct queue_ask *a)
 		if (a->more)
 			break;
 		s = queue_stmt(q->reader, RCPTS_OPEN);
+		queue_put_int(&s, (int64_t)p.message);
+		rc = append_message(q, a, p.message, &s);
+		if (rc != QUEUE_OK)
+			break;
+	}
+	return rc < 0 ? rc : QUEUE_OK;
+}
+
+int
+queue_answer_late(struct queue *q, struct queue_ask *a)
+{
+	struct place p = { .key = INT64_MIN };
+	struct queue_stmt s;
+	int rc;
+
+	for (;;) {
+		s = queue_stmt(q->reader, LATE_NEXT);
+		queue_put_int(&s, a->now_s);
+		rc = next_place(&s, &p);
+		if (rc != 1)
+			break;
+		a->more = a->n == a->limit;
+		if (a->more)
+			break;
+		s = queue_stmt(q->reader, RCPTS_ALL);
 		queue_put_int(&s, (int64_t)p.message);
 		rc = append_message(q, a, p.message, &s);
 		if (rc != QUEUE_OK)

@@ -184,9 +184,15 @@ static const char version_2[] =
     ") STRICT;"
     "CREATE INDEX piece_partial ON partial_piece (partial_id, id);";
 
+/* When the sender is to be told of the delay; 0: never, or he has been. */
+static const char version_3[] =
+    "ALTER TABLE message ADD COLUMN warn_at INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX message_warn ON message (warn_at) WHERE warn_at > 0;";
+
 static const char *const migrations[] = {
 	version_1,
 	version_2,
+	version_3,
 };
 #define VERSION_NOW ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 

@@ -319,6 +319,17 @@ queue_txn_finish(struct queue_txn *t, uint64_t rcpt)
 }
 
 int
+queue_txn_warned(struct queue_txn *t, uint64_t message)
+{
+	struct queue_step *st = queue_txn_step(t, QUEUE_STEP_WARNED);
+
+	if (st == NULL)
+		return QUEUE_ENOMEM;
+	st->id = message;
+	return append(t, st, true);
+}
+
+int
 queue_txn_defer(
     struct queue_txn *t, uint64_t rcpt, int64_t next_at, const char *status)
 {

@@ -19,6 +19,7 @@ enum sql {
 	HOP_ADD,
 	HOP_FIND,
 	MESSAGE_ADD,
+	MESSAGE_WARNED,
 	MESSAGE_DROP,
 	BODY_ADD,
 	RCPT_ADD,
@@ -50,8 +51,9 @@ static const char *const sql[] = {
 	[MESSAGE_ADD] =
 	    "INSERT INTO message (id, origin, from_link, from_line, priority,"
 	    " accepted_at, expires_at, deliver_by, by_mode, by_trace, size,"
-	    " in_file)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	    " in_file, warn_at)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+	[MESSAGE_WARNED] = "UPDATE message SET warn_at = 0 WHERE id = ?1",
 	[MESSAGE_DROP] = "DELETE FROM message WHERE id = ?1 AND NOT EXISTS ("
 			 " SELECT 1 FROM recipient INDEXED BY recipient_message"
 			 " WHERE message_id = ?1)"
@@ -339,6 +341,7 @@ add_message(struct write *w, struct queue_step *st)
 	queue_put_int(&s, m->by_trace);
 	queue_put_int(&s, (int64_t)m->size);
 	queue_put_int(&s, body_memory(st->body) == NULL);
+	queue_put_int(&s, m->warn_at);
 	w->t->delta.messages++;
 	return queue_stmt_run(&s);
 }
@@ -378,6 +381,16 @@ find_rcpt(struct write *w, uint64_t id, struct found *ret_f)
 	ret_f->node = queue_col_int(&s, 2);
 	queue_stmt_end(&s);
 	return QUEUE_OK;
+}
+
+/* Also if the message has gone meanwhile: then nothing is left to do. */
+static int
+step_warned(struct write *w, struct queue_step *st)
+{
+	struct queue_stmt s = queue_stmt(w->db, MESSAGE_WARNED);
+
+	queue_put_int(&s, (int64_t)st->id);
+	return queue_stmt_run(&s);
 }
 
 static int
@@ -653,6 +666,7 @@ queue_write_step(struct queue *q, struct queue_txn *t, struct queue_step *st)
 	case QUEUE_STEP_ADD: return step_add(&w, st);
 	case QUEUE_STEP_FINISH: return step_finish(&w, st);
 	case QUEUE_STEP_DEFER: return step_defer(&w, st);
+	case QUEUE_STEP_WARNED: return step_warned(&w, st);
 	case QUEUE_STEP_TRANSMIT: return step_transmit(&w, st);
 	case QUEUE_STEP_END: return step_end(&w, st);
 	case QUEUE_STEP_QUARANTINE: return step_quarantine(&w, st);

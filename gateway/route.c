@@ -16,6 +16,7 @@ route_find(const struct cfg *cfg, struct smtp_str domain, const char *from_link,
 	switch (r->via) {
 	case CFG_VIA_SMTP:
 		ret_r->type = ROUTE_SMTP;
+		ret_r->ours = strcmp(r->domain, "*") != 0;
 		snprintf(
 		    ret_r->hop, sizeof(ret_r->hop), "smtp:%s", r->host.text);
 		break;

@@ -33,6 +33,8 @@ struct route {
 	enum route_type type;
 	char hop[ROUTE_HOP_MAX]; /* the key of queue.h; "" for NONE and BACK */
 	uint32_t node;           /* MULE: Destination_ID */
+	bool ours; /* SMTP: mail for our side of the radio, not relaying: the
+		    * route is for a domain, not for everything */
 	const struct cfg_link *link; /* MULE */
 };
 

@@ -58,7 +58,7 @@ struct sched {
 	size_t connections;
 	uv_timer_t timer;
 	bool timer_open;
-	bool looking, expiring;
+	bool looking, expiring, warning;
 };
 
 /* --- deliveries ----------------------------------------------------------- */
@@ -571,6 +571,58 @@ on_expired(
 		expire(s, &m[i]);
 }
 
+/* --- late mail -------------------------------------------------------------------- */
+
+/* Why it is late, as far as the next hop's kind tells. */
+static const char *
+why_late(const char *hop)
+{
+	return strncmp(hop, "mule:", 5) == 0
+		   ? "No acknowledgement by radio yet; the node may be under "
+		     "radio silence"
+		   : "The next mail server has not taken it yet";
+}
+
+static void
+warn(struct sched *s, const struct queue_message *m)
+{
+	struct delivery *d = delivery_from(m);
+	struct expiry *e = calloc(1, sizeof(*e));
+	struct queue_txn *t = queue_txn_new();
+	int rc = d == NULL || e == NULL || t == NULL ? QUEUE_ENOMEM : 0;
+
+	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++) {
+		struct outcome *o = &d->rcpts[i].outcome;
+
+		o->type = OUTCOME_LATE;
+		snprintf(o->status, sizeof(o->status), "4.4.7");
+		snprintf(
+		    o->text, sizeof(o->text), "%s", why_late(m->rcpts[i].hop));
+	}
+	if (rc == 0)
+		rc = queue_txn_warned(t, m->id);
+	if (rc != 0) {
+		queue_txn_free(&t);
+		delivery_free(&d);
+		free(e);
+		return;
+	}
+	e->sched = s;
+	e->delivery = d;
+	notify_delivery(s->gw, d, "", t, expired_notified, e);
+}
+
+static void
+on_late(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
+{
+	struct sched *s = ctx;
+
+	(void)more;
+	s->warning = false;
+	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
+		warn(s, &m[i]);
+}
+
 static void
 look(struct sched *s)
 {
@@ -586,6 +638,10 @@ look(struct sched *s)
 	if (!s->expiring) {
 		s->expiring = true;
 		queue_expired(gw->queue, now_s, EXPIRED_BATCH, on_expired, s);
+	}
+	if (!s->warning) {
+		s->warning = true;
+		queue_late(gw->queue, now_s, EXPIRED_BATCH, on_late, s);
 	}
 	queue_prune(gw->queue, now_s);
 }

@@ -89,7 +89,6 @@ struct pmul_tx {
 	uint32_t rounds;        /* begun; 1 is the first pass */
 	uint32_t silents;       /* ...of these: for those in EMCON */
 	uint64_t stretch_pct;   /* ACK_RE-TRANSMISSION backed off so far */
-	bool hurried;           /* its timer comes earlier than that */
 	uint64_t began_us;      /* the last round for those that answer */
 	uint64_t ended_us;      /* ...its last PDU left the air */
 	uint64_t mute_until_us; /* OVER: rate limit of answers */

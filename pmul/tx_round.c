@@ -294,7 +294,6 @@ end_round(struct pmul_engine *e, struct pmul_tx *tx)
 	arm(e, &tx->timer, retx_us(e, tx));
 	pmul_turn_give(e, tx, tx->waiting, tx->timer.key);
 	tx->ended_us = pmul_pace_end(&e->pace, e->now.mono).us;
-	tx->hurried = false;
 }
 
 /*
@@ -313,10 +312,8 @@ hurry(struct pmul_engine *e, struct pmul_tx *tx)
 	at = add(
 	    tx->ended_us, pmul_turn_answers_us(e, tx->incomplete - tx->silent));
 	at = add(at, e->rtt.least_us);
-	if (at >= tx->timer.key)
-		return;
-	tx->hurried = true;
-	pmul_heap_put(&e->timers, &tx->timer, at);
+	if (at < tx->timer.key)
+		pmul_heap_put(&e->timers, &tx->timer, at);
 }
 
 /*
@@ -400,7 +397,8 @@ pmul_tx_timer(struct pmul_engine *e, struct pmul_tx *tx)
 	uint64_t next = percent(tx->stretch_pct, e->cfg.backoff_pct);
 	uint64_t limit = e->cfg.backoff_limit_pct;
 
-	if (!tx->hurried)
+	/* Not when somebody has responded and all was due early: see hurry(). */
+	if (!tx->needy || !e->cfg.extra_address)
 		tx->stretch_pct = next < limit ? next : limit;
 	pmul_heap_remove(&e->timers, &tx->timer);
 	tx->due |= PMUL_TX_DUE_REPEAT;
@@ -427,9 +425,12 @@ void
 pmul_tx_respond(
     struct pmul_engine *e, struct pmul_tx *tx, struct pmul_tx_dest *d)
 {
+	uint64_t us = e->now.mono.us - tx->ended_us;
+
+	/* What comes later is something that was said again. */
 	if (!d->responded && d->clear && tx->phase != PMUL_TX_SENDING &&
-	    e->now.mono.us > tx->ended_us)
-		pmul_rtt_sample(&e->rtt, e->now.mono.us - tx->ended_us);
+	    e->now.mono.us > tx->ended_us && us <= e->cfg.ack_retx_us)
+		pmul_rtt_sample(&e->rtt, us);
 	cease_waiting(tx, d);
 }
 

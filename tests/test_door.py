@@ -143,6 +143,19 @@ def test_mail_for_this_side_needs_no_permission(guarded):
     guarded.sinks["shore"].wait(1, 30)
 
 
+def test_everybody_reaches_the_postmaster(guarded):
+    with smtplib.SMTP("127.0.0.1", guarded["shore"].port) as s:
+        s.ehlo("client.example")
+        s.mail("x@elsewhere.example")
+        assert s.docmd("RCPT", "TO:<Postmaster> NOTIFY=NEVER")[0] == 250
+        assert s.rcpt("POSTMASTER@shore.example.mil")[0] == 250
+        assert s.rcpt("postmaster@ship1.example.mil")[0] == 550
+        assert s.data(TEXT)[0] == 250
+    got = guarded.sinks["shore"].wait(1, 30)
+    rcpts = sorted(r for m in got for r in m[1])
+    assert rcpts == ["postmaster@shore.example.mil"] * 2
+
+
 def test_only_the_permitted_are_urgent(guarded, pair):
     with smtplib.SMTP("127.0.0.1", guarded["shore"].port) as s:
         s.ehlo("client.example")

@@ -260,7 +260,9 @@ test_domains_are_names_or_stars(void **state)
 	for (size_t i = 0; i < sizeof(longest); i++)
 		longest[i] = longer[i] = i % 50 == 49 ? '.' : 'a';
 	longest[253] = longer[254] = '\0';
-	SPELLINGS(HEAD "routes: [{domain: \"", "\", via: mx}]\n", s);
+	SPELLINGS(HEAD "smtp: {postmaster: p@q.example}\n"
+		       "routes: [{domain: q.example, via: mx}, {domain: \"",
+	    "\", via: mx}]\n", s);
 }
 
 static void
@@ -507,7 +509,7 @@ test_each_list_has_a_limit(void **state)
 	(void)state;
 	check_limit("nodes", node_item, 1000, ROUTES);
 	check_limit("links", link_item, 64, ROUTES);
-	check_limit("routes", route_item, 2000, "");
+	check_limit("routes", route_item, 2000, "smtp: {postmaster: p@d0}\n");
 }
 
 static void

@@ -120,6 +120,25 @@ test_it_stays_between_its_limits(void **state)
 }
 
 static void
+test_an_ack_repeated_long_after_is_no_measurement(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b);
+	pass(&b, 1);
+	bench_pass(&b, 600000);
+	finish(&b, 1);
+	pass(&b, 2);
+	/* Our timers are late, and so is the Ack: it is a second one. */
+	b.now.mono.us += 10 * SECOND + 1;
+	assert_int_equal(bench_ack(&b, A, 2, 0), PMUL_OK);
+	bench_take_address(&b, 2, 0);
+	expect_interval(&b, 3, 1800000);
+	bench_stop(&b);
+}
+
+static void
 test_it_leaves_room_for_the_delay_of_acks(void **state)
 {
 	struct bench b;
@@ -281,6 +300,7 @@ static const struct CMUnitTest tests[] = {
 	T(test_the_least_falls_at_once_and_rises_slowly),
 	T(test_measured_acks_shorten_the_retransmission_time),
 	T(test_it_stays_between_its_limits),
+	T(test_an_ack_repeated_long_after_is_no_measurement),
 	T(test_it_leaves_room_for_the_delay_of_acks),
 	T(test_an_ack_in_the_middle_of_a_round_is_no_measurement),
 	T(test_without_a_minimum_it_stays_as_configured),
