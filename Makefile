@@ -33,7 +33,7 @@ ASN1_SRC := asn1/ber.c asn1/cdt.c
 PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pmul/table.c \
 	pmul/pace.c pmul/rtt.c pmul/turn.c pmul/ring.c pmul/node.c pmul/store.c pmul/tx.c pmul/tx_round.c pmul/tx_put.c \
 	pmul/tx_ack.c pmul/rx.c \
-	pmul/rx_life.c pmul/ack.c pmul/config.c pmul/engine.c
+	pmul/rx_life.c pmul/rx_keep.c pmul/ack.c pmul/config.c pmul/engine.c
 SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
 	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/server_auth.c smtp/client.c \
 	smtp/client_env.c smtp/client_mail.c
@@ -57,7 +57,7 @@ MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
 ASN1_TESTS := cdt
 PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume \
-	node rx rx_ack engine scenario sim
+	node rx rx_ack rx_silence rx_keep ntnu engine scenario sim
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext zip payload dsn
@@ -228,7 +228,7 @@ $(ASN1_T): %: %.o $(CDT_TABLES) $(LIBBER) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(ASN1_LIBS)
 # What the tests of the P_MUL engine share.
 $(call test_programs,pmul,scenario sim): $(B)/pmul/test/sim.o
-$(call test_programs,pmul,rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume node rx rx_ack engine): $(B)/pmul/test/bench.o
+$(call test_programs,pmul,rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume node rx rx_ack rx_silence rx_keep ntnu engine): $(B)/pmul/test/bench.o
 $(PMUL_T): %: %.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
 $(SMTP_T): %: %.o $(LIBSMTP) $(UNIT_O) $(UNIT_ALLOC_O)

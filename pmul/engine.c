@@ -71,7 +71,7 @@ init(struct pmul_engine *e, const struct pmul_config *cfg)
 	/* One more of each: the new one comes before the oldest goes. */
 	tx_all++;
 	rx_all++;
-	rc = pmul_heap_init(&e->timers, 2 * tx_all + 2 * rx_all);
+	rc = pmul_heap_init(&e->timers, 2 * tx_all + 3 * rx_all);
 	if (rc == PMUL_OK)
 		rc = pmul_heap_init(&e->expiries, tx_all + rx_all);
 	if (rc == PMUL_OK)
@@ -113,6 +113,7 @@ pmul_engine_new(const struct pmul_config *cfg, struct pmul_engine **ret_e)
 	TAILQ_INIT(&e->tx_dirty);
 	TAILQ_INIT(&e->rx_done);
 	TAILQ_INIT(&e->rx_dead);
+	TAILQ_INIT(&e->rx_dirty);
 	pmul_prng_init(&e->prng, cfg->seed);
 	pmul_pace_init(&e->pace, cfg->bit_rate, cfg->overhead_bytes);
 	rc = init(e, cfg);
@@ -164,7 +165,12 @@ void
 pmul_engine_set_emcon(struct pmul_engine *e, struct pmul_clock now, bool on)
 {
 	set_clock(e, now);
+	if (on == e->emcon)
+		return;
 	e->emcon = on;
+	pmul_peer_silence(e, on);
+	if (!on)
+		pmul_rx_emcon_ended(e);
 }
 
 bool
@@ -244,7 +250,7 @@ dispatch(struct pmul_engine *e, const struct pmul_pdu *pdu)
 		e->counters.not_for_us++;
 		return PMUL_OK;
 	case PMUL_FEC_ADDRESS:
-	case PMUL_EXTRA_FEC_ADDRESS: return PMUL_EUNSUPPORTED;
+	case PMUL_EXTRA_FEC_ADDRESS: return pmul_rx_fec(e, pdu);
 	}
 	return PMUL_ETYPE;
 }
@@ -331,6 +337,9 @@ fire(struct pmul_engine *e, struct pmul_heap_node *n)
 		break;
 	case PMUL_TIMER_RX:
 		pmul_rx_timer(e, PMUL_CONTAINER(n, struct pmul_rx, timer));
+		break;
+	case PMUL_TIMER_LIFE:
+		pmul_rx_expire(e, PMUL_CONTAINER(n, struct pmul_rx, expiring));
 		break;
 	case PMUL_TIMER_PEER:
 		pmul_peer_timer(e, PMUL_CONTAINER(n, struct pmul_peer, timer));
@@ -463,6 +472,7 @@ pmul_engine_next_event(struct pmul_engine *e, struct pmul_event *ret_ev)
 	if (ret_ev->type == PMUL_EV_RECEIVED) {
 		rx = pmul_rx_find(e, ret_ev->peer, ret_ev->id);
 		assert(rx != NULL && rx->state == PMUL_RX_COMPLETE);
+		ret_ev->from = rx->peer->addr;
 		rx->fetched = true;
 	}
 	return true;
@@ -486,13 +496,28 @@ int
 pmul_engine_restore_tombstone(struct pmul_engine *e, struct pmul_clock now,
     const struct pmul_tombstone *t)
 {
-	uint32_t until;
+	set_clock(e, now);
+	return t->expiry.s > 0 ? pmul_rx_restore(e, t) : PMUL_OK;
+}
+
+bool
+pmul_engine_next_rx_saved(struct pmul_engine *e, struct pmul_rx_saved *ret_s)
+{
+	return pmul_rx_next_saved(e, ret_s);
+}
+
+int
+pmul_engine_restore_rx(
+    struct pmul_engine *e, struct pmul_clock now, const struct pmul_rx_saved *s)
+{
+	struct pmul_clock before = e->now;
+	int rc;
 
 	set_clock(e, now);
-	if (t->expiry.s <= 0)
-		return PMUL_OK;
-	until = t->expiry.s < UINT32_MAX ? (uint32_t)t->expiry.s : UINT32_MAX;
-	return pmul_rx_restore(e, t->source, t->id, until);
+	rc = pmul_rx_resume(e, s);
+	if (rc != PMUL_OK)
+		e->now = before;
+	return rc;
 }
 
 /* --- looking inside ---------------------------------------------------------- */

@@ -9,6 +9,8 @@
  *	node.c    what is known about other nodes
  *	turn.c    whose turn it is on a half duplex channel
  *	rx.c      one incoming message: gathering, completion, tombstones
+ *	rx_life.c   ...its beginning, its end, its timers
+ *	rx_keep.c   ...its fragments, written down for a restart
  *	store.c   the fragments of one incoming message
  *	ack.c     the Acks owed to each transmitter
  *
@@ -20,7 +22,7 @@
  *
  * Memory.  Heaps and hash tables have the size of the limits in struct
  * pmul_config from the start, and events are promised before they happen, so
- * only submit(), input(), set_node() and restore_tombstone() can run out of
+ * only submit(), input(), set_node() and the calls that restore can run out of
  * memory; each of them allocates all it needs before it changes anything.
  *
  * Time.  Two heaps of deadlines: timers in monotonic microseconds, expiries in
@@ -52,6 +54,7 @@ enum pmul_timer_kind {
 	PMUL_TIMER_TX,
 	PMUL_TIMER_SILENCE, /* of a struct pmul_tx */
 	PMUL_TIMER_RX,
+	PMUL_TIMER_LIFE, /* of a struct pmul_rx */
 	PMUL_TIMER_PEER,
 };
 
@@ -81,6 +84,7 @@ struct pmul_engine {
 	struct pmul_tx_list tx_dirty; /* rounds begun, not handed out */
 	struct pmul_rx_list rx_done;  /* tombstones that acknowledge */
 	struct pmul_rx_list rx_dead;  /* tombstones that ignore */
+	struct pmul_rx_list rx_dirty; /* fragments not handed out */
 	uint32_t tx_over_count, rx_done_count, rx_dead_count;
 	struct pmul_ring events;
 	struct pmul_counters counters;

@@ -115,7 +115,8 @@ struct pmul_config {
 				  * lives so long from when it was first heard,
 				  * whatever its Expiry_Time.  0: by the clock */
 	bool ranges;    /* 142(A): write missing ranges as first, 0, last */
-	bool timestamp; /* 142(A): put the time since the Address_PDU in Acks */
+	bool timestamp; /* 142(A): put the time since the Address_PDU in Acks;
+			 * of several messages, that of the one listed first */
 	bool extra_address; /* 142(A): end a round with an Extra_Address_PDU,
 			     * and ask silent destinations with one, polls
 			     * times, before everything is repeated to them */
@@ -294,7 +295,8 @@ int pmul_engine_cancel(
 
 /*
  * A datagram arrived; from is where an Ack to its sender would go.
- * Anything wrong with it is returned, counted, and leaves no other trace:
+ * Anything wrong with it is returned, counted, and leaves no other trace but
+ * that a message for FEC (PMUL_EUNSUPPORTED) is remembered as not for us:
  * PMUL_EMALFORMED, PMUL_ECHECKSUM, PMUL_EOWN, PMUL_ETYPE, PMUL_ETOOBIG,
  * PMUL_EBUSY, PMUL_EEXPIRED, PMUL_EUNSUPPORTED, PMUL_ENOMEM.
  */
@@ -399,7 +401,7 @@ bool pmul_engine_next_tx_saved(
 struct pmul_rx_saved {
 	uint32_t source, id;
 	uint8_t priority;
-	uint32_t seq, total;
+	uint32_t seq, total; /* total 0: not yet certain */
 	struct pmul_wall expiry;
 	struct pmul_addr from;
 	const uint8_t *records;
@@ -423,7 +425,8 @@ struct pmul_tombstone {
 	uint8_t priority;
 	struct pmul_wall expiry;
 	struct pmul_addr from;
-	bool owed; /* its Ack never left: we were in EMCON */
+	bool owed; /* its Ack never left: it does now, after its random
+		    * delay, or when EMCON ends */
 };
 
 /*

@@ -293,11 +293,11 @@ def test_nine_nodes_that_acknowledged_are_not_told_again(air):
 
 
 def test_receiver_killed_late_asks_for_the_rest_only(air):
-    rate = 160000
+    rate = 40000
     link = LINK.replace("bit_rate: 100000000", f"bit_rate: {rate}")
     with Fleet(1, link=link, bit_rate=rate, pcap=air.path) as fleet:
         shore, ship = fleet["shore"], fleet["ship1"]
-        text = content(1, 100000)  # 5 s on the air
+        text = content(1, 100000)  # 20 s on the air
         submit(shore, SENDER, ["a@ship1.example.mil"], text)
 
         def progress():

@@ -131,6 +131,8 @@ test_refused_input_leaves_no_trace(void **state)
 	    unit_hex("0024040800038e180a8e0001010203076553ff1002010a0200010000"
 		     "0a8e00020000000c",
 		&len);
+	/* The first of a message is remembered, test_rx_silence.c; then: */
+	assert_int_equal(bench_input(&b, A, fec, len), PMUL_EUNSUPPORTED);
 	refuse(&b, fec, len, PMUL_EUNSUPPORTED);
 	free(fec);
 	bench_stop(&b);
