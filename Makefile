@@ -57,7 +57,7 @@ MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
 ASN1_TESTS := cdt
 PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume \
-	node rx rx_ack rx_silence rx_keep ntnu engine scenario sim
+	node rx rx_ack rx_silence rx_keep ntnu engine scenario sim sim_life
 SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext zip payload dsn
@@ -227,7 +227,7 @@ CDT_TABLES := $(B)/asn1/cdt.tab.o $(B)/asn1/cdt-explicit.tab.o
 $(ASN1_T): %: %.o $(CDT_TABLES) $(LIBBER) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(ASN1_LIBS)
 # What the tests of the P_MUL engine share.
-$(call test_programs,pmul,scenario sim): $(B)/pmul/test/sim.o
+$(call test_programs,pmul,scenario sim sim_life): $(B)/pmul/test/sim.o
 $(call test_programs,pmul,rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume node rx rx_ack rx_silence rx_keep ntnu engine): $(B)/pmul/test/bench.o
 $(PMUL_T): %: %.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)

@@ -143,6 +143,12 @@ enum cfg_tagging { CFG_TAGGING_IMPLICIT, CFG_TAGGING_EXPLICIT };
  * reports, ARP) while we are in EMCON: it has to be or the link does not start,
  * as well as can be, not at all.
  */
+enum cfg_extra {
+	CFG_EXTRA_NEVER,
+	CFG_EXTRA_REPEATS,
+	CFG_EXTRA_ALWAYS,
+};
+
 enum cfg_emcon_kernel {
 	CFG_EMCON_KERNEL_REQUIRED,
 	CFG_EMCON_KERNEL_BEST_EFFORT,
@@ -183,14 +189,14 @@ struct cfg_link {
 	uint64_t emcon_rtc;    /* retransmissions to silent nodes */
 	uint64_t emcon_rti_us; /* ...and the interval between them */
 	uint64_t clock_skew_us;
-	uint64_t rx_lifetime_us;  /* of what comes in, without a clock; 0: its
+	uint64_t rx_lifetime_us; /* of what comes in, without a clock; 0: its
 				   * Expiry_Time counts */
-	bool ranges;              /* 142(A): missing ranges as first, 0, last */
-	bool timestamp;           /* 142(A): times in Acks */
-	bool extra_address;       /* 142(A): Extra_Address_PDUs */
-	uint64_t polls;           /* ...before all is repeated */
-	enum cfg_tagging tagging; /* of CompressedData */
-	uint64_t expiry_us;       /* lifetime of a transmission */
+	bool ranges;             /* 142(A): missing ranges as first, 0, last */
+	bool timestamp;          /* 142(A): times in Acks */
+	enum cfg_extra extra_address;    /* 142(A): which rounds end so */
+	uint64_t polls;                  /* ...before all is repeated */
+	enum cfg_tagging tagging;        /* of CompressedData */
+	uint64_t expiry_us;              /* lifetime of a transmission */
 	uint64_t max_message_size;       /* of one transmission, either way */
 	uint64_t max_in_flight;          /* transmissions */
 	uint64_t max_in_flight_bytes;    /* >= max_message_size */

@@ -31,6 +31,7 @@
 _Static_assert(sizeof(enum cfg_via) == sizeof(uint32_t) &&
 		   sizeof(enum cfg_bearer) == sizeof(uint32_t) &&
 		   sizeof(enum cfg_route_tls) == sizeof(uint32_t) &&
+		   sizeof(enum cfg_extra) == sizeof(uint32_t) &&
 		   sizeof(enum cfg_tagging) == sizeof(uint32_t) &&
 		   sizeof(enum cfg_compat) == sizeof(uint32_t) &&
 		   sizeof(enum cfg_emcon_kernel) == sizeof(uint32_t),
@@ -217,6 +218,8 @@ static const char *const taggings[] = { "implicit", "explicit", NULL };
 
 static const char *const kernels[] = { "required", "best-effort", "off", NULL };
 
+static const char *const extras[] = { "never", "repeats", "always", NULL };
+
 static const struct field link_fields[] = {
 	NEED("name", FIELD_NAME, cfg_link, name),
 	TEXT("preset", FIELD_NAME, cfg_link, preset, "lan"),
@@ -268,8 +271,9 @@ static const struct field link_fields[] = {
 	    0),
 	FLAG("ranges", cfg_link, ranges, true),
 	FLAG("timestamp", cfg_link, timestamp, false),
-	FLAG("extra_address", cfg_link, extra_address, true),
-	NUM("polls", FIELD_NUMBER, cfg_link, polls, 0, 100, 2),
+	CHOICE("extra_address", 0, cfg_link, extra_address, extras,
+	    CFG_EXTRA_REPEATS),
+	NUM("polls", FIELD_NUMBER, cfg_link, polls, 0, 100, 4),
 	CHOICE("tagging", 0, cfg_link, tagging, taggings, CFG_TAGGING_IMPLICIT),
 	NUM("expiry", FIELD_DURATION, cfg_link, expiry_us, US, YEAR, DAY),
 	NUM("max_message_size", FIELD_SIZE, cfg_link, max_message_size, 1024,

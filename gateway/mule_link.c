@@ -71,6 +71,17 @@ pmul_timers(const struct cfg_link *cfg, struct pmul_config *p)
 	p->announce_delay_us = cfg->announce_delay_us;
 }
 
+static enum pmul_extra
+extra_of(enum cfg_extra x)
+{
+	switch (x) {
+	case CFG_EXTRA_NEVER: return PMUL_EXTRA_NEVER;
+	case CFG_EXTRA_REPEATS: return PMUL_EXTRA_REPEATS;
+	case CFG_EXTRA_ALWAYS: break;
+	}
+	return PMUL_EXTRA_ALWAYS;
+}
+
 static void
 pmul_parameters(
     const struct gateway *gw, const struct cfg_link *cfg, struct pmul_config *p)
@@ -86,7 +97,7 @@ pmul_parameters(
 	p->turnaround_us = cfg->turnaround_us;
 	p->ranges = cfg->ranges;
 	p->timestamp = cfg->timestamp;
-	p->extra_address = cfg->extra_address;
+	p->extra_address = extra_of(cfg->extra_address);
 	p->polls = (uint32_t)cfg->polls;
 	p->mm = (uint16_t)cfg->mm;
 	pmul_timers(cfg, p);

@@ -80,6 +80,17 @@ struct pmul_clock {
 /* Octets in front of the fragment in a Data_PDU. */
 #define PMUL_DATA_HEADER 16
 
+/*
+ * 142(A): which rounds end with an Extra_Address_PDU, so that who has lost the
+ * end can answer at once.  After a clean first pass it is wasted; after a bad
+ * one, a poll does the same a little later.
+ */
+enum pmul_extra {
+	PMUL_EXTRA_NEVER, /* and no polls: the book of 2001 */
+	PMUL_EXTRA_ALWAYS,
+	PMUL_EXTRA_REPEATS, /* all but the first pass */
+};
+
 /* Parameters of reference "P_MUL, section 4", names as there. */
 struct pmul_config {
 	uint32_t node_id; /* our Source_ID / Destination_ID; not 0 */
@@ -117,10 +128,10 @@ struct pmul_config {
 	bool ranges;    /* 142(A): write missing ranges as first, 0, last */
 	bool timestamp; /* 142(A): put the time since the Address_PDU in Acks;
 			 * of several messages, that of the one listed first */
-	bool extra_address; /* 142(A): end a round with an Extra_Address_PDU,
-			     * and ask silent destinations with one, polls
-			     * times, before everything is repeated to them */
-	uint32_t polls;
+	enum pmul_extra extra_address;
+	uint32_t polls; /* so often are silent destinations asked, with an
+			 * Extra_Address_PDU alone, before everything is
+			 * repeated to them */
 
 	/* Dynamic groups, ACP 142 3.8. */
 	uint32_t pool_first, pool_last; /* groups to choose from, inclusive;

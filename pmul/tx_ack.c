@@ -220,7 +220,7 @@ is_doubtful(const struct pmul_engine *e, const struct pmul_tx *tx,
 	uint64_t since =
 	    tx->phase == PMUL_TX_SENDING ? tx->began_us : tx->ended_us;
 
-	if (!e->cfg.extra_address || tx->whole || !d->served)
+	if (e->cfg.extra_address == PMUL_EXTRA_NEVER || tx->whole || !d->served)
 		return false;
 	return is_same(d, entry) || e->now.mono.us < since ||
 	       e->now.mono.us - since < e->rtt.least_us / 2;

@@ -69,7 +69,8 @@ serve_or_ask(
 	uint32_t polls = tx->resumed && e->cfg.polls == 0 ? 1 : e->cfg.polls;
 
 	d->served = d->responded || d->suspect || tx->whole ||
-		    !e->cfg.extra_address || d->ntnu || d->asked >= polls;
+		    e->cfg.extra_address == PMUL_EXTRA_NEVER || d->ntnu ||
+		    d->asked >= polls;
 	d->suspect = false;
 	if (d->served)
 		serve(tx, d);
@@ -107,7 +108,10 @@ repeat(struct pmul_engine *e, struct pmul_tx *tx)
 	for (uint32_t i = 0; i < tx->nopen; i++)
 		if (data || !tx->dests[tx->open[i]].emcon)
 			name(tx, &tx->dests[tx->open[i]]);
-	tx->asks = e->cfg.extra_address && understood;
+	tx->asks =
+	    understood &&
+	    (e->cfg.extra_address == PMUL_EXTRA_ALWAYS ||
+		(e->cfg.extra_address == PMUL_EXTRA_REPEATS && !tx->whole));
 	if (!data) {
 		/* An Extra_Address_PDU alone. */
 		tx->naming = 0;
@@ -306,8 +310,8 @@ hurry(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	uint64_t at;
 
-	if (!tx->needy || !e->cfg.extra_address || tx->timer.place == 0 ||
-	    e->rtt.least_us == 0)
+	if (!tx->needy || e->cfg.extra_address == PMUL_EXTRA_NEVER ||
+	    tx->timer.place == 0 || e->rtt.least_us == 0)
 		return;
 	at = add(
 	    tx->ended_us, pmul_turn_answers_us(e, tx->incomplete - tx->silent));
@@ -398,7 +402,7 @@ pmul_tx_timer(struct pmul_engine *e, struct pmul_tx *tx)
 	uint64_t limit = e->cfg.backoff_limit_pct;
 
 	/* Not when somebody has responded and all was due early: see hurry(). */
-	if (!tx->needy || !e->cfg.extra_address)
+	if (!tx->needy || e->cfg.extra_address == PMUL_EXTRA_NEVER)
 		tx->stretch_pct = next < limit ? next : limit;
 	pmul_heap_remove(&e->timers, &tx->timer);
 	tx->due |= PMUL_TX_DUE_REPEAT;

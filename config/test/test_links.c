@@ -191,8 +191,8 @@ test_what_a_link_is_without_a_word(void **state)
 	assert_int_equal(l->rx_lifetime_us, 0);
 	assert_true(l->ranges);
 	assert_false(l->timestamp);
-	assert_true(l->extra_address);
-	assert_int_equal(l->polls, 2);
+	assert_int_equal(l->extra_address, CFG_EXTRA_REPEATS);
+	assert_int_equal(l->polls, 4);
 	assert_int_equal(l->npriorities, 0);
 	cfg_free(&cfg);
 }

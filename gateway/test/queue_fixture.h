@@ -36,6 +36,7 @@ struct fx_message {
 };
 
 struct fx {
+	int64_t warn_at; /* of the messages added */
 	uv_loop_t loop;
 	struct queue *q;
 	char dir[128];
@@ -261,6 +262,7 @@ fx_put(struct fx *f, struct queue_txn *t, const char *hop, int priority,
 		.priority = priority,
 		.accepted_at = 1000,
 		.expires_at = 5000,
+		.warn_at = f->warn_at,
 		.rcpts = r,
 		.nrcpts = n,
 	};
@@ -297,6 +299,15 @@ fx_finish(struct fx *f, uint64_t rcpt)
 	struct queue_txn *t = queue_txn_new();
 
 	assert_int_equal(queue_txn_finish(t, rcpt), QUEUE_OK);
+	return fx_commit(f, &t);
+}
+
+FX int
+fx_warned(struct fx *f, uint64_t message)
+{
+	struct queue_txn *t = queue_txn_new();
+
+	assert_int_equal(queue_txn_warned(t, message), QUEUE_OK);
 	return fx_commit(f, &t);
 }
 
@@ -378,6 +389,16 @@ fx_peek(struct fx *f, const char *hop, size_t limit)
 	fx_ready(f, hop, limit);
 	for (size_t i = 0; i < f->n; i++)
 		queue_unlease(f->q, hop, f->got[i].m.id);
+	return f->n;
+}
+
+FX size_t
+fx_late(struct fx *f, int64_t now_s, size_t limit)
+{
+	f->answered = false;
+	queue_late(f->q, now_s, limit, fx_messages, f);
+	fx_wait(f);
+	assert_int_equal(f->rc, QUEUE_OK);
 	return f->n;
 }
 

@@ -405,7 +405,8 @@ configure(struct world *w)
 	c->ack_pdu_repeats = flags >> 5 & 3;
 	c->undefined_expiry_us = 60000000;
 	c->message_max = 400;
-	c->extra_address = more & 1;
+	c->extra_address =
+	    (enum pmul_extra)((more & 1) + (more >> 7 & more & 1));
 	c->polls = more >> 1 & 3;
 	c->half_duplex = more & 8;
 	c->turnaround_us = more & 16 ? 200000 : 0;

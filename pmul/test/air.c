@@ -88,11 +88,12 @@ transfer(struct run *r, uint64_t seed, size_t len, unsigned loss)
 
 	pmul_config_default(&cfg);
 	cfg.bit_rate = 9600;
-	cfg.ack_delay_us = 500000;
-	cfg.ack_retx_us = 2000000;
+	cfg.ack_delay_us = 200000;
+	cfg.ack_retx_us = 600000;
 	cfg.ack_pdu_us = 4000000;
 	cfg.ranges = true;
-	cfg.extra_address = !book;
+	cfg.extra_address = book ? PMUL_EXTRA_NEVER : PMUL_EXTRA_REPEATS;
+	cfg.polls = 4;
 	cfg.half_duplex = half;
 	cfg.turnaround_us = half ? 50000 : 0;
 	cfg.ack_retx_min_us = adaptive ? 100000 : 0;

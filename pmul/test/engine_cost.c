@@ -107,7 +107,7 @@ one_run(uint32_t messages, uint32_t dests, uint32_t fragments)
 
 	pmul_config_default(&cfg);
 	cfg.node_id = ME;
-	cfg.extra_address = true;
+	cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	cfg.tx_messages_max = messages;
 	cfg.tx_bytes_max = UINT64_C(1) << 32;
 	cfg.events_max = 1u << 20;

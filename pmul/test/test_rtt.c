@@ -239,7 +239,7 @@ test_the_answer_to_a_poll_counts_when_no_other_can_come(void **state)
 	(void)state;
 	bench_init(&b);
 	b.cfg.ack_retx_min_us = 1 * SECOND;
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	b.cfg.polls = 2;
 	bench_start(&b);
 	assert_int_equal(bench_submit(&b, 1, 1, 1, A), PMUL_OK);

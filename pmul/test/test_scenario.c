@@ -358,7 +358,7 @@ cmd_set(struct scenario *sc, char *rest)
 	else if (strcmp(name, "ranges") == 0)
 		c->ranges = number(sc, value) != 0;
 	else if (strcmp(name, "extra_address") == 0)
-		c->extra_address = number(sc, value) != 0;
+		c->extra_address = (enum pmul_extra)number(sc, value);
 	else if (strcmp(name, "half_duplex") == 0)
 		c->half_duplex = number(sc, value) != 0;
 	else if (strcmp(name, "polls") == 0)

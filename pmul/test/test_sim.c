@@ -285,7 +285,7 @@ random_config(struct pmul_config *cfg, uint64_t seed)
 	cfg->ack_delay_us = pmul_prng_below(&p, 3) * 200000;
 	cfg->backoff_pct = 100 + 25 * (uint32_t)pmul_prng_below(&p, 5);
 	cfg->ack_pdu_repeats = (uint32_t)pmul_prng_below(&p, 4);
-	cfg->extra_address = pmul_prng_below(&p, 2) == 0;
+	cfg->extra_address = (enum pmul_extra)pmul_prng_below(&p, 3);
 	cfg->polls = (uint32_t)pmul_prng_below(&p, 4);
 	cfg->half_duplex = pmul_prng_below(&p, 2) == 0;
 	cfg->turnaround_us = pmul_prng_below(&p, 3) * 100000;

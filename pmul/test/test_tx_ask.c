@@ -7,7 +7,7 @@ static void
 start(struct bench *b)
 {
 	bench_init(b);
-	b->cfg.extra_address = true;
+	b->cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	b->cfg.polls = 2;
 	bench_start(b);
 }
@@ -45,13 +45,41 @@ test_every_round_ends_with_an_extra_address_pdu(void **state)
 }
 
 static void
+test_only_repeats_end_with_an_extra_address_pdu_if_so_configured(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	b.cfg.extra_address = PMUL_EXTRA_REPEATS;
+	b.cfg.polls = 1;
+	bench_start(&b);
+	assert_int_equal(bench_submit(&b, 1, 2, 2, A, B), PMUL_OK);
+	bench_take_address(&b, 1, 2, A, B);
+	bench_take_data(&b, 1, 1);
+	bench_take_data(&b, 1, 2);
+	bench_take_nothing(&b);
+	/* B lost the last, and says nothing: it is asked, not told again. */
+	assert_int_equal(bench_ack(&b, A, 1, 0), PMUL_OK);
+	bench_pass(&b, 10 * SECOND);
+	bench_take_extra(&b, 1, 1, B);
+	bench_take_nothing(&b);
+	assert_int_equal(bench_ack(&b, B, 1, 1, 2), PMUL_OK);
+	bench_take_address(&b, 1, 1, B);
+	bench_take_data(&b, 1, 2);
+	bench_take_extra(&b, 1, 1, B);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
+static void
 test_the_timer_counts_from_the_extra_address_pdu(void **state)
 {
 	struct bench b;
 
 	(void)state;
 	bench_init(&b);
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	b.cfg.bit_rate = 8000; /* an octet per millisecond */
 	b.cfg.overhead_bytes = 0;
 	bench_start(&b);
@@ -206,7 +234,7 @@ test_numbers_asked_for_wait_for_the_others_acks_but_not_longer(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	b.cfg.polls = 9;
 	b.cfg.ack_delay_us = 3 * SECOND;
 	bench_start(&b);
@@ -266,7 +294,7 @@ test_no_polls_means_the_book_with_an_extra_address_pdu(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	b.cfg.polls = 0;
 	bench_start(&b);
 	first_pass(&b, 2);
@@ -576,6 +604,7 @@ test_what_is_asked_for_during_the_extra_set_waits_for_the_next_round(
 
 static const struct CMUnitTest tests[] = {
 	T(test_every_round_ends_with_an_extra_address_pdu),
+	T(test_only_repeats_end_with_an_extra_address_pdu_if_so_configured),
 	T(test_the_timer_counts_from_the_extra_address_pdu),
 	T(test_the_extra_set_names_who_is_incomplete_when_it_leaves),
 	T(test_a_round_whose_destinations_completed_asks_nobody),

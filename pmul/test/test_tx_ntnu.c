@@ -260,7 +260,7 @@ test_it_is_told_everything_again_and_not_asked(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	bench_start(&b);
 	know(&b, B, true);
 	assert_int_equal(bench_submit(&b, 1, 2, 1, B), PMUL_OK);
@@ -281,7 +281,7 @@ test_learnt_in_flight_it_is_not_asked_any_more(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	bench_start(&b);
 	assert_int_equal(bench_submit(&b, 1, 1, 1, B), PMUL_OK);
 	bench_take_address(&b, 1, 1, B);
@@ -302,7 +302,7 @@ test_others_are_asked_beside_it(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	bench_start(&b);
 	know(&b, B, true);
 	assert_int_equal(bench_submit(&b, 1, 1, 2, A, B), PMUL_OK);

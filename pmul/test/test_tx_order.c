@@ -114,7 +114,7 @@ test_every_pdu_of_a_message_carries_its_priority(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	bench_start(&b);
 	submit(&b, 1, 17, 1);
 	bench_take_address(&b, 1, 1, A);

@@ -59,7 +59,7 @@ test_resumed_it_asks_before_it_tells(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	b.cfg.polls = 2;
 	bench_start(&b);
 	assert_int_equal(resume(&b, 1, 3, 0), PMUL_OK);
@@ -87,7 +87,7 @@ test_resumed_it_asks_even_without_polls(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.cfg.extra_address = true;
+	b.cfg.extra_address = PMUL_EXTRA_ALWAYS;
 	b.cfg.polls = 0;
 	bench_start(&b);
 	assert_int_equal(resume(&b, 1, 1, 0), PMUL_OK);
