@@ -41,11 +41,12 @@ MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
 CFG_SRC := config/schema.c config/tree.c config/load.c config/scalar.c \
 	config/format.c config/print.c config/preset.c config/check.c config/cfg.c
 
-GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/bearer_silence.c gateway/bearer_udp.c gateway/clock.c \
+GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/bearer_silence.c gateway/bearer_udp.c gateway/silence.c \
+	gateway/silence_check.c gateway/clock.c \
 	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
 	gateway/mule_emcon.c gateway/mule_in.c gateway/mule_keep.c gateway/mule_link.c \
 	gateway/mule_out.c gateway/mule_pack.c \
-	gateway/notify.c gateway/route.c gateway/sched.c gateway/silence.c gateway/silence_check.c gateway/smtp_in.c \
+	gateway/notify.c gateway/route.c gateway/sched.c gateway/smtp_in.c \
 	gateway/smtp_out.c gateway/status.c gateway/stream.c gateway/login.c gateway/sasl.c gateway/tls.c gateway/dns.c gateway/dial.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
 	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
 	gateway/queue_link.c gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
@@ -159,7 +160,7 @@ $(GATEWAY_A): $(call obj,$(filter-out gateway/main.c,$(GATEWAY_SRC)))
 link = $(call say,LD,$@)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) \
 	$(filter %.a,$^)
 
-GATEWAY_LIBS = $(call pc,libuv libmnl openssl libgsasl sqlite3 jansson libmicrohttpd) -lresolv \
+GATEWAY_LIBS = $(call pc,libuv openssl libgsasl sqlite3 jansson libmicrohttpd) -lresolv \
 	$(MULE_LIBS) $(ASN1_LIBS) $(CFG_LIBS) -lpthread
 # Upper layers first: a static library is searched once.
 GATEWAY_DEPS := $(GATEWAY_A) $(LIBCFG) $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL)
@@ -178,6 +179,8 @@ $(B)/bench_zip: $(B)/tools/bench_zip.o $(LIBMULE) $(LIBBER) $(LIBSMTP)
 .PHONY: bench-zip
 bench-zip: $(B)/bench_zip
 	$(Q)$(B)/bench_zip $(BENCH_MAILS)
+GATEWAY_LIBS += $(call pc,libmnl)
+
 # Drives bearers for tests/test_silence.py.
 PROBE_SRC := gateway/test/bearer_probe.c gateway/bearer.c gateway/bearer_silence.c \
 	gateway/bearer_udp.c gateway/silence.c gateway/silence_check.c

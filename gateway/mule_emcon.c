@@ -151,19 +151,24 @@ in_force(const struct change *c)
 	log_change(c);
 }
 
+/* Others on the same interface fall silent with this one, and wait for it. */
+static void
+others_look_again(const struct gateway *gw)
+{
+	for (size_t i = 0; i < gw->nlinks; i++)
+		link_look_again(gw->links[i]->link);
+}
+
 /* Speak, unless the link starts and is silent for that; NULL, or why not. */
 static const char *
 speak(struct mule_link *l)
 {
-	struct gateway *gw = l->gw;
 	int rc;
 
 	if (l->starting)
 		return NULL;
 	rc = link_set_emcon(l->link, false);
-	/* Others on the same interface may have waited for this one. */
-	for (size_t i = 0; i < gw->nlinks; i++)
-		link_look_again(gw->links[i]->link);
+	others_look_again(l->gw);
 	if (rc == 0)
 		return NULL;
 	mule_emcon_voice(l);
@@ -281,8 +286,10 @@ mule_emcon_set(
 		return;
 	}
 	/* Silence needs neither memory nor a disk. */
-	if (on)
+	if (on) {
 		kernel = link_set_emcon(l->link, true);
+		others_look_again(l->gw);
+	}
 	if (kernel != 0)
 		mule_emcon_voice(l);
 	c = change_new(l, &l->own, 0, on);
@@ -359,7 +366,7 @@ mule_emcon_note(struct mule_link *l)
 	l->own.since = clock_wall_s();
 	c = change_new(l, &l->own, 0, l->own.on);
 	if (c != NULL)
-		commit(c, l->own.set);
+		commit(c, l->own.set && !l->cfg->receive_only);
 }
 
 /* An operator who orders silence should know what else falls silent. */

@@ -1,6 +1,7 @@
 """Real multicast between network namespaces, with tshark as the judge."""
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -137,6 +138,49 @@ def test_gateway_in_emcon_transmits_not_one_frame(tmp_path):
         assert [g.stop() for g in (shore, ship)] == [0, 0]
         sink.kill()
         sink.wait()
+
+
+def test_silence_of_one_link_is_that_of_its_interface(tmp_path):
+    """Two links on one interface: the second keeps its PDUs for later."""
+    def link(name):
+        links = ship.ask(cmd="status")["links"]
+        return [x for x in links if x["name"] == name][0]
+
+    def out():
+        return link("hf2")["counters"]["pdus_out"]
+
+    with Net(["shore", "ship1"], ipv6=False) as net:
+        ship = gateway(net, str(tmp_path), "ship1")
+        with open(ship.config, encoding="utf-8") as f:
+            head, rest = f.read().split("links:\n")
+        first, routes = rest.split("routes:\n")
+        second = first.replace("hf1", "hf2").replace(
+            "239.142.0.1", "239.142.0.2").replace("bit_rate:", (
+                "tport: 3750\n    rport: 3751\n    dport: 3752\n    "
+                "aport: 3753\n    bit_rate:"))
+        with open(ship.config, "w", encoding="utf-8") as f:
+            f.write(head + "links:\n" + first + second + "routes:\n"
+                    + routes.replace("node: shore", "node: shore, link: hf2"))
+        ship.start()
+        ship.ask(cmd="emcon.set", link="hf1", on=True)
+        assert link("hf1")["emcon"]["voice"] == "silent"
+        assert link("hf2")["emcon"]["voice"] == "muted"
+        start(net, "ship1", SUBMIT, str(ship.port), "ops@shore.example.mil",
+              stdin=subprocess.PIPE).communicate(b"Subject: x\r\n\r\n",
+                                                 timeout=30)
+        wait_for(lambda: ship.events("mule.sending"), 30, "its turn")
+        time.sleep(0.5)
+        assert out() == 0
+        for end in (ship.stop, ship.kill):
+            end()
+            ship.start()
+            wait_for(lambda: ship.events("link.muted"), 30, "the warning")
+            assert link("hf2")["emcon"]["voice"] == "muted"
+            assert out() == 0
+        ship.ask(cmd="emcon.set", link="hf1", on=False)
+        assert link("hf2")["emcon"]["voice"] == "speaks"
+        wait_for(lambda: out() > 0, 30, "the first PDU")
+        assert ship.stop() == 0
 
 
 def check(pcap, content, ships):

@@ -45,6 +45,19 @@ def decode(when, body):
                nodes, missing, len(body))
 
 
+def asked_for(numbers):
+    """What one entry of an Ack_PDU lists; first, 0, last is a range."""
+    out, at = set(), 0
+    while at < len(numbers):
+        if numbers[at + 1:at + 2] == (0,):
+            out |= set(range(numbers[at], numbers[at + 2] + 1))
+            at += 3
+        else:
+            out.add(numbers[at])
+            at += 1
+    return out
+
+
 class Air:
     """The capture of a channel that may still be running."""
 
