@@ -679,7 +679,7 @@ set_postmaster(struct loader *ld, struct cfg *cfg)
 	static const char head[] = "postmaster@";
 	size_t n = strlen(cfg->node.hostname);
 	size_t line = load_line(ld, &cfg->smtp.postmaster);
-	const char *domain;
+	const char *domain, *at;
 	char *mailbox;
 
 	if (line == 0) {
@@ -691,7 +691,8 @@ set_postmaster(struct loader *ld, struct cfg *cfg)
 		cfg->smtp.postmaster = mailbox;
 		line = load_line(ld, &cfg->node.hostname);
 	}
-	domain = strchr(cfg->smtp.postmaster, '@') + 1;
+	at = cfg->smtp.postmaster;
+	domain = (const char *)memchr(at, '@', strlen(at)) + 1;
 	if (cfg_route_find(cfg, domain, strlen(domain)) != NULL)
 		return CFG_OK;
 	return load_fail(ld, line, "postmaster: there is no route to \"",

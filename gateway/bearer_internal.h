@@ -54,6 +54,7 @@ struct bearer {
 	enum bearer_guard guard;
 	bool silent, receive_only;
 	bool held;       /* silent: the rule is there */
+	bool lost;       /* it was held, and has to be set again */
 	uint64_t frames; /* held: that the interface had transmitted */
 	int why;         /* silent: it is not; else: it is still there */
 	void (*voice)(void *ctx);

@@ -57,7 +57,11 @@ on_change(uv_poll_t *p, int status, int events)
 	if (b->held && silence_get(ifindex, &silent) == 0 && silent)
 		return;
 	hold(b);
-	b->counters.restored += was_held && b->held;
+	/* A device that has just come may refuse the first attempt. */
+	b->lost = b->lost || was_held;
+	b->counters.restored += b->lost && b->held;
+	if (b->held)
+		b->lost = false;
 	if (b->voice != NULL && (b->held || b->why != was))
 		b->voice(b->ctx);
 }
