@@ -143,6 +143,15 @@ enum cfg_tagging { CFG_TAGGING_IMPLICIT, CFG_TAGGING_EXPLICIT };
  * reports, ARP) while we are in EMCON: it has to be or the link does not start,
  * as well as can be, not at all.
  */
+/* Extensions that RFC 8494 leaves to an agreement; in the order of their bits. */
+enum cfg_agreed {
+	CFG_AGREED_AUTH = 1,
+	CFG_AGREED_RRVS = 2,
+	CFG_AGREED_SUBMITTER = 4,
+	CFG_AGREED_SMTPUTF8 = 8,
+	CFG_AGREED_MTRK = 16,
+};
+
 enum cfg_extra {
 	CFG_EXTRA_NEVER,
 	CFG_EXTRA_REPEATS,
@@ -193,6 +202,9 @@ struct cfg_link {
 				   * Expiry_Time counts */
 	bool ranges;             /* 142(A): missing ranges as first, 0, last */
 	bool timestamp;          /* 142(A): times in Acks */
+	const char **agreed;     /* extensions that this network carries... */
+	size_t nagreed;
+	unsigned agreed_set;             /* ...as a set of enum cfg_agreed */
 	enum cfg_extra extra_address;    /* 142(A): which rounds end so */
 	uint64_t polls;                  /* ...before all is repeated */
 	enum cfg_tagging tagging;        /* of CompressedData */

@@ -23,6 +23,7 @@
 #define GROUPS_MAX 64
 #define PRIORITIES_MAX (CFG_PRIORITY_MAX - CFG_PRIORITY_MIN + 1)
 #define ROUTES_MAX 2000
+#define AGREED_MAX 5
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define AT(s, m) .offset = offsetof(struct s, m)
@@ -274,6 +275,8 @@ static const struct field link_fields[] = {
 	CHOICE("extra_address", 0, cfg_link, extra_address, extras,
 	    CFG_EXTRA_REPEATS),
 	NUM("polls", FIELD_NUMBER, cfg_link, polls, 0, 100, 4),
+	WORDS("agreed", 0, cfg_link, agreed, nagreed, FIELD_NAME, const char *,
+	    0, AGREED_MAX),
 	CHOICE("tagging", 0, cfg_link, tagging, taggings, CFG_TAGGING_IMPLICIT),
 	NUM("expiry", FIELD_DURATION, cfg_link, expiry_us, US, YEAR, DAY),
 	NUM("max_message_size", FIELD_SIZE, cfg_link, max_message_size, 1024,
