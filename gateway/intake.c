@@ -394,6 +394,33 @@ looping(const struct intake *c)
 	       c->gw->cfg->smtp.max_hops;
 }
 
+/*
+ * A recipient who has had the message before gets it no more: he is reported
+ * to the sender, 5.4.6.  False: out of memory.
+ */
+static bool
+turn_back_circles(struct intake *c)
+{
+	struct smtp_envelope_line l;
+
+	for (size_t i = 0; i < c->nrcpts; i++) {
+		struct queue_rcpt *r = &c->rcpts[i];
+		struct smtp_str line = { r->line, strlen(r->line) };
+		char *hop;
+
+		if (smtp_line_parse(line, SMTP_PATH_UTF8, &l) != SMTP_OK ||
+		    !mule_delivered_to(c->head, c->head_len, l.path.mailbox))
+			continue;
+		hop = strdup(ROUTE_HOP_LOOP);
+		if (hop == NULL)
+			return false;
+		free((char *)(uintptr_t)r->hop);
+		r->hop = hop;
+		r->node = 0;
+	}
+	return true;
+}
+
 void
 intake_message(struct intake *c)
 {
@@ -419,7 +446,8 @@ intake_message(struct intake *c)
 	flow_set_times(gw->cfg, &c->mail, &m);
 	c->size = m.size;
 	t = queue_txn_new();
-	if (t == NULL || queue_txn_add(t, &m, &c->body) != QUEUE_OK) {
+	if (t == NULL || !turn_back_circles(c) ||
+	    queue_txn_add(t, &m, &c->body) != QUEUE_OK) {
 		queue_txn_free(&t);
 		smtp_server_reply(c->server, 451, "4.3.0", "Out of memory");
 		intake_reset(c);
