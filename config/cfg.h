@@ -90,6 +90,8 @@ struct cfg_smtp {
 	uint64_t timeout_us;       /* for the next octets of a client */
 	uint64_t lifetime_us;      /* of a message in the queue */
 	uint64_t delay_warning_us; /* then its sender is told; 0: never */
+	uint64_t hop_connections;  /* at a time to one next hop */
+	uint64_t hop_interval_us;  /* least, between two messages to it */
 	uint64_t retry_first_us;   /* after the first failure */
 	uint64_t retry_factor_pct; /* by which each wait is longer */
 	uint64_t retry_max_us;
