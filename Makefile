@@ -293,11 +293,13 @@ replay: $(REPLAYS)
 
 # --- checks of the structure -------------------------------------------------
 
-.PHONY: check-purity check-layers
+.PHONY: check-purity check-layers check-conformance
 check-purity: $(LIBS)
 	$(Q)tools/check-purity.sh $(B)
 check-layers:
 	$(Q)CC='$(CC)' tools/check-layers.sh
+check-conformance:
+	$(Q)tools/check-conformance.sh
 
 # --- everything --------------------------------------------------------------
 
@@ -311,7 +313,7 @@ whole: all $(B)/bearer-probe
 
 .PHONY: check
 check: packages
-	$(Q)$(MAKE) --no-print-directory all check-layers check-purity replay \
+	$(Q)$(MAKE) --no-print-directory all check-layers check-purity check-conformance replay \
 	    unit whole
 
 .PHONY: demo

@@ -7,6 +7,9 @@
  *	T3  MM numbers are missing, and we have not said anything yet
  *	T4  an Extra_Address_PDU arrives
  *	T5  the transmitter shows that it does not know we are complete
+ *	T6  nothing came for long, neither of this message nor of anything else
+ *	    its transmitter sends: the end of a pass was lost, and the
+ *	    transmitter has no reason to ask, as it believes us to be in EMCON
  * and one of our own, which keeps a transfer alive when our Ack was lost and
  * the transmitter goes on with what it knew before: when an Address_PDU names
  * us again and nothing we asked for follows within ACK_PDU_TIME, we repeat
@@ -345,6 +348,7 @@ note_named(struct pmul_engine *e, const struct pmul_pdu *pdu)
 		rx->ended = true;
 	if (pdu->type == PMUL_ADDRESS || rx->named_at_us == 0)
 		rx->named_at_us = e->now.mono.us;
+	pmul_rx_watch(e, rx);
 }
 
 /*
@@ -516,10 +520,12 @@ data_of_known(
 	case PMUL_RX_LOST:
 	case PMUL_RX_FOREIGN: e->counters.not_for_us++; break;
 	}
+	if (rc != PMUL_OK)
+		return rc;
 	/* A round is under way: what ends it is no question. */
-	if (rc == PMUL_OK)
-		rx->said_last = rx->ended = false;
-	return rc;
+	rx->said_last = rx->ended = false;
+	pmul_rx_watch(e, rx);
+	return PMUL_OK;
 }
 
 int

@@ -48,6 +48,7 @@ struct pmul_rx {
 	bool chained; /* no PDU of the Address_PDU set was missed or named us */
 	bool prodded; /* named again since our last Ack */
 	bool said_last; /* our last Ack left, and no Data_PDU came since */
+	bool idle;      /* the timer is that of T6 */
 	bool ended;     /* an Extra_Address_PDU named us since the last
 			 * Data_PDU: the next one is a question */
 	bool confirmed; /* DONE: the transmitter has our Ack */
@@ -61,7 +62,7 @@ struct pmul_rx {
 	uint64_t heard_at_us; /* first of all */
 	struct pmul_peer *peer;
 	struct pmul_heap_node timer;    /* HELD: UNDEFINED_PDU_EXPIRY; else
-					 * ACK_PDU_TIME */
+					 * ACK_PDU_TIME, or T6 */
 	struct pmul_heap_node expiring; /* Expiry_Time, or when to forget */
 	TAILQ_ENTRY(pmul_rx) link;      /* tombstones; else rx_dirty */
 	TAILQ_ENTRY(pmul_rx) owed_link;

@@ -61,6 +61,9 @@ void pmul_rx_remember(struct pmul_engine *e, struct pmul_rx *rx);
  */
 void pmul_rx_expect(struct pmul_engine *e, struct pmul_rx *rx);
 
+/* A PDU of it came: trigger T6, unless something else will make us speak. */
+void pmul_rx_watch(struct pmul_engine *e, struct pmul_rx *rx);
+
 /* Named once more: whether our last Ack need not be repeated. */
 bool pmul_rx_said_already(
     const struct pmul_engine *e, const struct pmul_rx *rx, bool extra);
