@@ -397,6 +397,7 @@ on_message(
 	e->delivery = delivery_from(m);
 	rc = QUEUE_ENOMEM;
 	if (e->delivery != NULL && t != NULL) {
+		e->delivery->by_mule = true;
 		set_outcome(e, e->delivery);
 		rc = e->acked ? queue_txn_acked(t, e->transmission, e->node)
 			      : queue_txn_gave_up(t, e->transmission, e->node);

@@ -43,7 +43,7 @@ struct delivery_rcpt {
 	struct outcome outcome;
 };
 
-/* One message on its way to one SMTP next hop. */
+/* One message on its way to one next hop. */
 struct delivery {
 	TAILQ_ENTRY(delivery) entry;
 	uint64_t message;
@@ -53,6 +53,7 @@ struct delivery {
 	int64_t accepted_at, expires_at, deliver_by;
 	char by_mode;
 	bool by_trace;
+	bool by_mule;     /* to a node, by P_MUL */
 	unsigned dropped; /* set of enum smtp_ext the next hop did without */
 	struct delivery_rcpt *rcpts;
 	size_t nrcpts;
