@@ -307,8 +307,14 @@ check-conformance:
 packages:
 	$(Q).ci/install-packages
 
+# Loaded into muled by tests/test_faults.py.
+$(B)/fault.so: tests/faults/fault.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -std=c11 -D_GNU_SOURCE -O1 -g $(WARN) -fPIC -shared \
+	    -o $@ $<
+
 .PHONY: whole
-whole: all $(B)/bearer-probe
+whole: all $(B)/bearer-probe $(B)/fault.so
 	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) -m pytest -q -p no:cacheprovider tests
 
 .PHONY: check
