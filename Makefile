@@ -81,6 +81,7 @@ help:
 	@echo 'make demo         three gateways, one radio link, one message'
 	@echo 'make bench-air    bytes on the air beside UFTP and NORM, as root'
 	@echo 'make check        all tests           (SAN=1: under sanitizers)'
+	@echo 'make torture      every fault at every call (hours)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
 	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
@@ -321,6 +322,11 @@ whole: all $(B)/bearer-probe $(B)/fault.so
 check: packages
 	$(Q)$(MAKE) --no-print-directory all check-layers check-purity check-conformance replay \
 	    unit whole
+
+.PHONY: torture
+torture: all $(B)/fault.so
+	$(Q)TORTURE=1 MULETEER_BUILD='$(B)' $(PYTHON) -m pytest -q -s \
+	    -p no:cacheprovider tests/test_faults.py tests/test_powercut.py
 
 .PHONY: demo
 demo: packages

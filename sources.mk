@@ -78,6 +78,7 @@ GATEWAY_SRC := \
 	gateway/login.c \
 	gateway/main.c \
 	gateway/mule_emcon.c \
+	gateway/mule_end.c \
 	gateway/mule_in.c \
 	gateway/mule_keep.c \
 	gateway/mule_link.c \

@@ -56,8 +56,11 @@ class Workload:
 
 
 def empty(chain):
-    return all(g.running() and g.status()["queue"]["messages"] == 0
-               for g in chain.gateways.values())
+    try:
+        return all(g.running() and g.status()["queue"]["messages"] == 0
+                   for g in chain.gateways.values())
+    except OSError:
+        return False  # killed this moment
 
 
 def started(gateway):
@@ -120,3 +123,52 @@ def test_killed_at_any_call_nothing_is_lost(name, tmp_path):
         for g in chain.gateways.values():
             wait_for(lambda g=g: not files_left(g.state), 20,
                      f"no orphan of {g.name}")
+
+
+ERRORS = [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EMFILE, errno.ENOMEM]
+# What an operator finds in the log, for each of them.
+REASON = re.compile(r"<[34]>.*(No space|full|disk|Input/output|I/O|quota|"
+                    r"Too many open files|memory|cannot be written)", re.I)
+
+
+@pytest.mark.parametrize("name,error", [
+    (n, e) for n in NAMES for e in ERRORS
+    if TORTURE or n == "a" or (n, e) == ("c", errno.ENOSPC)],
+    ids=lambda v: errno.errorcode.get(v, v))
+def test_a_disk_that_fails_refuses_for_now_and_heals(name, error, tmp_path):
+    """One call fails, or all from the nth on until somebody mends it."""
+    chain = Chain(tmp_path, NAMES)
+    fault = Fault(chain.gateways[name])
+    victim = fault.gateway
+    hit, refused = 0, 0
+    with chain:
+        works = []
+        for number, n in enumerate(range(1, 60, 1 if TORTURE else 18)):
+            for_good = number % 2 == 0
+            fault.arm(FAIL, n, 1 << 40 if for_good else n, error)
+            work = Workload(chain, f"{number}")
+            refused += 2 - len(work.subjects)
+            works.append(work)
+            if for_good:
+                time.sleep(0.3)  # As long as it lasts.
+            hit += fault.hits > 0
+            fault.disarm()
+            assert victim.running(), victim.read_log()[-3000:]
+            # Mended: the next one is taken at once.
+            after = Workload(chain, f"{number}+")
+            assert len(after.subjects) == 2
+            works.append(after)
+        for work in works:
+            wait_for(work.arrived, 40, "all that was accepted")
+        wait_for(lambda: empty(chain), 40, "nothing left")
+        assert hit >= 2
+        assert name != "a" or refused > 0
+        assert REASON.search(victim.read_log()), victim.read_log()[-3000:]
+        for g in ("b", "c"):
+            once_by_radio(chain.gateways[g])
+        # And it goes on after a restart, which takes what an unlink that
+        # failed has left.
+        assert victim.stop() == 0
+        database_is_sound(victim.state, str(tmp_path / "copy"))
+        victim.start()
+        assert not files_left(victim.state)
