@@ -101,6 +101,7 @@ GATEWAY_SRC := \
 	gateway/route.c \
 	gateway/sasl.c \
 	gateway/sched.c \
+	gateway/sched_late.c \
 	gateway/silence.c \
 	gateway/silence_check.c \
 	gateway/smtp_in.c \

@@ -107,6 +107,9 @@ struct delivery *delivery_from(const struct queue_message *m);
 /* Set the outcome of every recipient that has none yet. */
 void delivery_set_rest(struct delivery *d, enum outcome_type type,
     const char *status, const char *text, bool replied);
+/* One line in the log: how it ended for r at remote, and when it goes on. */
+void delivery_log(const struct delivery *d, const struct delivery_rcpt *r,
+    const char *remote, int64_t next_at);
 void delivery_free(struct delivery **d);
 
 #endif
