@@ -333,26 +333,27 @@ queue_answer_ready(struct queue *q, struct queue_ask *a)
 	return rc < 0 ? rc : lease_all(q, a);
 }
 
-int
-queue_answer_expired(struct queue *q, struct queue_ask *a)
+/* Messages whose time has come, by next_sql, with what rcpts_sql finds. */
+static int
+answer_by_time(struct queue *q, struct queue_ask *a, enum sql next_sql,
+    enum sql rcpts_sql, bool pass_over_leased)
 {
 	struct place p = { .key = INT64_MIN };
 	struct queue_stmt s;
 	int rc;
 
 	for (;;) {
-		s = queue_stmt(q->reader, EXPIRED_NEXT);
+		s = queue_stmt(q->reader, next_sql);
 		queue_put_int(&s, a->now_s);
 		rc = next_place(&s, &p);
 		if (rc != 1)
 			break;
-		/* Somebody is delivering it; it comes when he is done. */
-		if (leased(q, NULL, p.message))
+		if (pass_over_leased && leased(q, NULL, p.message))
 			continue;
 		a->more = a->n == a->limit;
 		if (a->more)
 			break;
-		s = queue_stmt(q->reader, RCPTS_OPEN);
+		s = queue_stmt(q->reader, rcpts_sql);
 		queue_put_int(&s, (int64_t)p.message);
 		rc = append_message(q, a, p.message, &s);
 		if (rc != QUEUE_OK)
@@ -362,28 +363,16 @@ queue_answer_expired(struct queue *q, struct queue_ask *a)
 }
 
 int
+queue_answer_expired(struct queue *q, struct queue_ask *a)
+{
+	/* Somebody is delivering what is leased; it comes when he is done. */
+	return answer_by_time(q, a, EXPIRED_NEXT, RCPTS_OPEN, true);
+}
+
+int
 queue_answer_late(struct queue *q, struct queue_ask *a)
 {
-	struct place p = { .key = INT64_MIN };
-	struct queue_stmt s;
-	int rc;
-
-	for (;;) {
-		s = queue_stmt(q->reader, LATE_NEXT);
-		queue_put_int(&s, a->now_s);
-		rc = next_place(&s, &p);
-		if (rc != 1)
-			break;
-		a->more = a->n == a->limit;
-		if (a->more)
-			break;
-		s = queue_stmt(q->reader, RCPTS_ALL);
-		queue_put_int(&s, (int64_t)p.message);
-		rc = append_message(q, a, p.message, &s);
-		if (rc != QUEUE_OK)
-			break;
-	}
-	return rc < 0 ? rc : QUEUE_OK;
+	return answer_by_time(q, a, LATE_NEXT, RCPTS_ALL, false);
 }
 
 int
