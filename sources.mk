@@ -90,6 +90,7 @@ GATEWAY_SRC := \
 	gateway/queue_db.c \
 	gateway/queue_lease.c \
 	gateway/queue_link.c \
+	gateway/queue_operate.c \
 	gateway/queue_read.c \
 	gateway/queue_recover.c \
 	gateway/queue_schema.c \
@@ -175,6 +176,7 @@ GATEWAY_TESTS := \
 	queue \
 	queue_disk \
 	queue_link \
+	queue_operate \
 	queue_ready \
 	queue_start \
 	queue_transmit \
