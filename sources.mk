@@ -84,6 +84,7 @@ GATEWAY_SRC := \
 	gateway/mule_out.c \
 	gateway/mule_pack.c \
 	gateway/notify.c \
+	gateway/operate.c \
 	gateway/queue.c \
 	gateway/queue_ask.c \
 	gateway/queue_commit.c \
@@ -113,6 +114,7 @@ GATEWAY_SRC := \
 
 MULECTL_SRC := \
 	tools/mulectl.c \
+	tools/mulectl_operate.c \
 	tools/mulectl_password.c
 
 MULELINK_SRC := \

@@ -207,6 +207,11 @@ hop_connect(struct sched_hop *h)
 		    h, "5.4.6", "Mail loop: too many Received fields");
 		return;
 	}
+	if (strcmp(h->name, ROUTE_HOP_EXPIRED) == 0) {
+		sched_hop_refuse(
+		    h, "4.4.7", "Given up by the operator of this gateway");
+		return;
+	}
 	for (size_t i = 0; i < h->connections; i++)
 		smtp_out_work(h->connection[i]);
 	while (!s->gw->draining && !hop_blocked(h) &&
@@ -548,10 +553,18 @@ look(struct sched *s)
 	queue_prune(gw->queue, now_s);
 }
 
-static void
-on_timer(uv_timer_t *t)
+void
+sched_recall(struct sched *s)
 {
-	struct sched *s = t->data;
+	struct sched_hop *h;
+
+	TAILQ_FOREACH (h, &s->hops, entry)
+		hop_return_work(h);
+}
+
+static void
+ask_all(struct sched *s)
+{
 	struct sched_hop *h, *next;
 
 	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = next) {
@@ -559,7 +572,24 @@ on_timer(uv_timer_t *t)
 		if (h->more)
 			ask(h);
 	}
+}
+
+void
+sched_look(struct sched *s, bool retry)
+{
+	struct sched_hop *h;
+
+	TAILQ_FOREACH (h, &s->hops, entry)
+		if (retry)
+			h->blocked_until_us = 0;
+	ask_all(s);
 	look(s);
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+	sched_look(t->data, false);
 }
 
 /* --- life ---------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #ifndef MULETEER_GATEWAY_SCHED_H
 #define MULETEER_GATEWAY_SCHED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -74,6 +75,14 @@ void sched_abort(struct sched *s);
 
 /* A committed transaction gave hop something to do. */
 void sched_work(struct sched *s, const char *hop);
+
+/*
+ * Before an operator changes the queue: give back what was fetched ahead, so
+ * that only what is really being delivered is leased.  And afterwards: look
+ * what there is to do; retry: also by hops that are left alone for a while.
+ */
+void sched_recall(struct sched *s);
+void sched_look(struct sched *s, bool retry);
 
 /* --- for smtp_out -------------------------------------------------------- */
 
