@@ -100,6 +100,7 @@ GATEWAY_SRC := \
 	gateway/queue_txn.c \
 	gateway/queue_vfs.c \
 	gateway/queue_write.c \
+	gateway/room.c \
 	gateway/route.c \
 	gateway/sasl.c \
 	gateway/sched.c \
@@ -182,6 +183,7 @@ GATEWAY_TESTS := \
 	queue_ready \
 	queue_start \
 	queue_transmit \
+	room \
 	sasl
 
 ASN1_FUZZ := \
