@@ -85,12 +85,14 @@ GATEWAY_SRC := \
 	gateway/mule_out.c \
 	gateway/mule_pack.c \
 	gateway/notify.c \
+	gateway/operate.c \
 	gateway/queue.c \
 	gateway/queue_ask.c \
 	gateway/queue_commit.c \
 	gateway/queue_db.c \
 	gateway/queue_lease.c \
 	gateway/queue_link.c \
+	gateway/queue_operate.c \
 	gateway/queue_read.c \
 	gateway/queue_recover.c \
 	gateway/queue_schema.c \
@@ -99,9 +101,11 @@ GATEWAY_SRC := \
 	gateway/queue_txn.c \
 	gateway/queue_vfs.c \
 	gateway/queue_write.c \
+	gateway/room.c \
 	gateway/route.c \
 	gateway/sasl.c \
 	gateway/sched.c \
+	gateway/sched_late.c \
 	gateway/silence.c \
 	gateway/silence_check.c \
 	gateway/smtp_in.c \
@@ -112,6 +116,7 @@ GATEWAY_SRC := \
 
 MULECTL_SRC := \
 	tools/mulectl.c \
+	tools/mulectl_operate.c \
 	tools/mulectl_password.c
 
 MULELINK_SRC := \
@@ -175,9 +180,11 @@ GATEWAY_TESTS := \
 	queue \
 	queue_disk \
 	queue_link \
+	queue_operate \
 	queue_ready \
 	queue_start \
 	queue_transmit \
+	room \
 	sasl
 
 ASN1_FUZZ := \

@@ -42,6 +42,7 @@ struct mule_out {
 	size_t jobs; /* being packed or committed */
 	struct mule_end *ends;
 	bool asking, again, more, resuming, draining;
+	bool stale; /* the answer under way may be of what was cancelled */
 	uv_timer_t retry;
 	bool retry_open, retry_closed;
 };
@@ -209,6 +210,7 @@ on_ready(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
 	struct mule_out *o = ctx;
 
 	o->more = more;
+	o->stale = false; /* leased before the change, or after it */
 	asked(o);
 	for (size_t i = 0; rc == QUEUE_OK && i < n; i++) {
 		if (o->draining)
@@ -230,6 +232,15 @@ on_resume(void *ctx, int rc, const struct queue_transmission *x,
 	struct mule_out *o = ctx;
 
 	asked(o);
+	if (o->stale && x != NULL) {
+		/* Ask again: it is told once more if it is still there. */
+		o->stale = false;
+		free(payload);
+		kick(o);
+		now_idle(o);
+		return;
+	}
+	o->stale = false;
 	if (rc == QUEUE_OK && x == NULL)
 		o->resuming = false;
 	else if (rc == QUEUE_OK && !o->draining)
@@ -311,6 +322,22 @@ mule_out_event(struct mule_out *o, const struct pmul_event *ev)
 	TAILQ_REMOVE(&o->sendings, s, entry);
 	o->nsendings--;
 	free(s);
+	kick(o);
+}
+
+void
+mule_out_cancel(struct mule_out *o, uint32_t msid)
+{
+	struct sending *s = find_msid(o, msid);
+
+	if (s == NULL) {
+		o->stale = o->asking;
+		return;
+	}
+	TAILQ_REMOVE(&o->sendings, s, entry);
+	o->nsendings--;
+	free(s);
+	link_cancel(o->link->link, msid);
 	kick(o);
 }
 

@@ -72,6 +72,7 @@ release(struct queue *q)
 	queue_spool_close(&q->files);
 	uv_cond_destroy(&q->writer_wake);
 	uv_cond_destroy(&q->reader_wake);
+	uv_mutex_destroy(&q->handing);
 	uv_mutex_destroy(&q->lock);
 	free(q);
 }
@@ -127,7 +128,7 @@ queue_new(struct queue **ret_q)
 	if (q == NULL)
 		return QUEUE_ENOMEM;
 	/* On Linux none of these allocates, and none of them fails. */
-	if (uv_mutex_init(&q->lock) != 0 ||
+	if (uv_mutex_init(&q->lock) != 0 || uv_mutex_init(&q->handing) != 0 ||
 	    uv_cond_init(&q->writer_wake) != 0 ||
 	    uv_cond_init(&q->reader_wake) != 0) {
 		free(q);

@@ -73,7 +73,8 @@ int queue_db_open(const char *path, struct queue_shim *shim, bool read_only,
  * others end.
  */
 #define QUEUE_LINK_FIRST 40
-#define QUEUE_STMTS_MAX 64
+#define QUEUE_OPERATE_FIRST 64
+#define QUEUE_STMTS_MAX 72
 int queue_db_prepare(
     struct queue_db *db, const char *const *sql, size_t first, size_t n);
 

@@ -17,6 +17,9 @@
 /* The hop of mail that goes round in circles: back to its sender, 5.4.6. */
 #define ROUTE_HOP_LOOP "loop:"
 
+/* The hop of mail that an operator has ordered to expire: the same, 4.4.7. */
+#define ROUTE_HOP_EXPIRED "expired:"
+
 enum route_type {
 	ROUTE_NONE, /* no route: 5.1.2 */
 	ROUTE_SMTP,

@@ -25,6 +25,7 @@
 #include "gateway/mule_link.h"
 #include "gateway/notify.h"
 #include "gateway/route.h"
+#include "gateway/sched_late.h"
 #include "gateway/smtp_out.h"
 
 /* Deliveries fetched ahead for one hop. */
@@ -33,8 +34,6 @@
 #define CONNECTIONS_MAX 100
 /* How often to look for due and expired work when nothing else says so. */
 #define LOOK_MS 30000
-/* Expired messages dealt with in one go. */
-#define EXPIRED_BATCH 50
 
 TAILQ_HEAD(delivery_list, delivery);
 
@@ -59,7 +58,8 @@ struct sched {
 	size_t connections;
 	uv_timer_t timer, pace; /* pace: a hop may have its next message */
 	bool timer_open;
-	bool looking, expiring, warning;
+	bool looking;
+	struct sched_late late;
 };
 
 /* --- deliveries ----------------------------------------------------------- */
@@ -207,6 +207,11 @@ hop_connect(struct sched_hop *h)
 		    h, "5.4.6", "Mail loop: too many Received fields");
 		return;
 	}
+	if (strcmp(h->name, ROUTE_HOP_EXPIRED) == 0) {
+		sched_hop_refuse(
+		    h, "4.4.7", "Given up by the operator of this gateway");
+		return;
+	}
 	for (size_t i = 0; i < h->connections; i++)
 		smtp_out_work(h->connection[i]);
 	while (!s->gw->draining && !hop_blocked(h) &&
@@ -346,8 +351,8 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 	hop_drop_idle(h);
 }
 
-static void
-log_outcome(const struct delivery *d, const struct delivery_rcpt *r,
+void
+delivery_log(const struct delivery *d, const struct delivery_rcpt *r,
     const char *remote, int64_t next_at)
 {
 	static const char *const names[] = {
@@ -395,7 +400,7 @@ add_outcome(struct sched *s, struct queue_txn *t, struct delivery *d,
 		rc = queue_txn_defer(t, r->id, at, r->outcome.text);
 		break;
 	}
-	log_outcome(d, r, remote, at);
+	delivery_log(d, r, remote, at);
 	return rc;
 }
 
@@ -532,133 +537,6 @@ on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
 		uv_timer_start(&s->timer, s->timer.timer_cb, ms, LOOK_MS);
 }
 
-struct expiry {
-	struct sched *sched;
-	struct delivery *delivery;
-	struct notified notified;
-};
-
-static void
-expired_committed(void *ctx, int rc, const struct queue_result *res)
-{
-	struct expiry *e = ctx;
-
-	(void)res;
-	if (rc == QUEUE_OK)
-		notify_committed(e->sched->gw, &e->notified);
-	delivery_free(&e->delivery);
-	free(e);
-}
-
-static void
-expired_notified(
-    void *ctx, int rc, struct queue_txn *t, const struct notified *n)
-{
-	struct expiry *e = ctx;
-
-	e->notified = *n;
-	if (rc != QUEUE_OK) {
-		queue_txn_free(&t);
-		expired_committed(e, rc, NULL);
-		return;
-	}
-	queue_submit(e->sched->gw->queue, &t, expired_committed, e);
-}
-
-/* One expired message: every recipient that still waits has failed. */
-static void
-expire(struct sched *s, const struct queue_message *m)
-{
-	struct gateway *gw = s->gw;
-	struct delivery *d = delivery_from(m);
-	struct expiry *e = calloc(1, sizeof(*e));
-	struct queue_txn *t = queue_txn_new();
-	int rc = d == NULL || e == NULL || t == NULL ? QUEUE_ENOMEM : 0;
-
-	if (rc == 0)
-		delivery_set_rest(d, OUTCOME_FAILED, "4.4.7",
-		    "not delivered before the message expired", false);
-	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++) {
-		gw->stats.failed++;
-		log_outcome(d, &d->rcpts[i], "expired", 0);
-		rc = queue_txn_finish(t, d->rcpts[i].id);
-	}
-	if (rc != 0) {
-		queue_txn_free(&t);
-		delivery_free(&d);
-		free(e);
-		return;
-	}
-	e->sched = s;
-	e->delivery = d;
-	notify_delivery(gw, d, "", t, expired_notified, e);
-}
-
-static void
-on_expired(
-    void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
-{
-	struct sched *s = ctx;
-
-	/* What is left comes up at the next look. */
-	(void)more;
-	s->expiring = false;
-	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
-		expire(s, &m[i]);
-}
-
-/* --- late mail -------------------------------------------------------------------- */
-
-/* Why it is late, as far as the next hop's kind tells. */
-static const char *
-why_late(const char *hop)
-{
-	return strncmp(hop, "mule:", 5) == 0
-		   ? "No acknowledgement by radio yet; the node may be under "
-		     "radio silence"
-		   : "The next mail server has not taken it yet";
-}
-
-static void
-warn(struct sched *s, const struct queue_message *m)
-{
-	struct delivery *d = delivery_from(m);
-	struct expiry *e = calloc(1, sizeof(*e));
-	struct queue_txn *t = queue_txn_new();
-	int rc = d == NULL || e == NULL || t == NULL ? QUEUE_ENOMEM : 0;
-
-	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++) {
-		struct outcome *o = &d->rcpts[i].outcome;
-
-		o->type = OUTCOME_LATE;
-		snprintf(o->status, sizeof(o->status), "4.4.7");
-		snprintf(
-		    o->text, sizeof(o->text), "%s", why_late(m->rcpts[i].hop));
-	}
-	if (rc == 0)
-		rc = queue_txn_warned(t, m->id);
-	if (rc != 0) {
-		queue_txn_free(&t);
-		delivery_free(&d);
-		free(e);
-		return;
-	}
-	e->sched = s;
-	e->delivery = d;
-	notify_delivery(s->gw, d, "", t, expired_notified, e);
-}
-
-static void
-on_late(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
-{
-	struct sched *s = ctx;
-
-	(void)more;
-	s->warning = false;
-	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
-		warn(s, &m[i]);
-}
-
 static void
 look(struct sched *s)
 {
@@ -671,21 +549,22 @@ look(struct sched *s)
 		s->looking = true;
 		queue_due(gw->queue, now_s, on_due, s);
 	}
-	if (!s->expiring) {
-		s->expiring = true;
-		queue_expired(gw->queue, now_s, EXPIRED_BATCH, on_expired, s);
-	}
-	if (!s->warning) {
-		s->warning = true;
-		queue_late(gw->queue, now_s, EXPIRED_BATCH, on_late, s);
-	}
+	sched_late_look(&s->late, now_s);
 	queue_prune(gw->queue, now_s);
 }
 
-static void
-on_timer(uv_timer_t *t)
+void
+sched_recall(struct sched *s)
 {
-	struct sched *s = t->data;
+	struct sched_hop *h;
+
+	TAILQ_FOREACH (h, &s->hops, entry)
+		hop_return_work(h);
+}
+
+static void
+ask_all(struct sched *s)
+{
 	struct sched_hop *h, *next;
 
 	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = next) {
@@ -693,7 +572,24 @@ on_timer(uv_timer_t *t)
 		if (h->more)
 			ask(h);
 	}
+}
+
+void
+sched_look(struct sched *s, bool retry)
+{
+	struct sched_hop *h;
+
+	TAILQ_FOREACH (h, &s->hops, entry)
+		if (retry)
+			h->blocked_until_us = 0;
+	ask_all(s);
 	look(s);
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+	sched_look(t->data, false);
 }
 
 /* --- life ---------------------------------------------------------------------------- */
@@ -705,7 +601,7 @@ sched_new(struct gateway *gw, struct sched **ret_s)
 
 	if (s == NULL)
 		return -1;
-	s->gw = gw;
+	s->gw = s->late.gw = gw;
 	TAILQ_INIT(&s->hops);
 	uv_timer_init(gw->loop, &s->timer);
 	uv_timer_init(gw->loop, &s->pace);

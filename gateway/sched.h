@@ -14,6 +14,7 @@
 #ifndef MULETEER_GATEWAY_SCHED_H
 #define MULETEER_GATEWAY_SCHED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -76,6 +77,14 @@ void sched_abort(struct sched *s);
 /* A committed transaction gave hop something to do. */
 void sched_work(struct sched *s, const char *hop);
 
+/*
+ * Before an operator changes the queue: give back what was fetched ahead, so
+ * that only what is really being delivered is leased.  And afterwards: look
+ * what there is to do; retry: also by hops that are left alone for a while.
+ */
+void sched_recall(struct sched *s);
+void sched_look(struct sched *s, bool retry);
+
 /* --- for smtp_out -------------------------------------------------------- */
 
 /* The next delivery for this hop, now the caller's, or NULL. */
@@ -108,6 +117,9 @@ struct delivery *delivery_from(const struct queue_message *m);
 /* Set the outcome of every recipient that has none yet. */
 void delivery_set_rest(struct delivery *d, enum outcome_type type,
     const char *status, const char *text, bool replied);
+/* One line in the log: how it ended for r at remote, and when it goes on. */
+void delivery_log(const struct delivery *d, const struct delivery_rcpt *r,
+    const char *remote, int64_t next_at);
 void delivery_free(struct delivery **d);
 
 #endif

@@ -312,6 +312,30 @@ test_log_makes_octets_visible(void **state)
 	assert_string_equal(log_vis(buf, sizeof(buf), "", 0), "");
 }
 
+static void
+test_redirected_line_keeps_where_it_was_to_go(void **state)
+{
+	char buf[FLOW_LINE_MAX];
+
+	(void)state;
+	assert_true(flow_redirect_line(
+	    "<a+b=c@x.example> NOTIFY=NEVER", "<d@y.example>", buf));
+	assert_string_equal(buf, "<d@y.example> NOTIFY=NEVER"
+				 " ORCPT=rfc822;a+2Bb+3Dc@x.example");
+	assert_true(flow_redirect_line(
+	    "<b@x.example> ORCPT=rfc822;a@w", "<d@y.example>", buf));
+	assert_string_equal(buf, "<d@y.example> ORCPT=rfc822;a@w");
+	assert_true(
+	    flow_redirect_line("<\"a b\"@x.example>", "<d@y.example>", buf));
+	assert_string_equal(
+	    buf, "<d@y.example> ORCPT=rfc822;\"a+20b\"@x.example");
+	/* No ORCPT rather than a wrong one. */
+	assert_true(
+	    flow_redirect_line("<\303\266@x.example>", "<d@y.example>", buf));
+	assert_string_equal(buf, "<d@y.example>");
+	assert_false(flow_redirect_line("nonsense", "<d@y.example>", buf));
+}
+
 int
 main(void)
 {
@@ -327,6 +351,7 @@ main(void)
 		cmocka_unit_test(
 		    test_passing_on_is_reported_where_the_next_hop_will_not),
 		cmocka_unit_test(test_received_field_has_its_clauses_in_order),
+		cmocka_unit_test(test_redirected_line_keeps_where_it_was_to_go),
 		cmocka_unit_test(test_log_makes_octets_visible),
 	};
 
