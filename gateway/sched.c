@@ -34,8 +34,11 @@
 #define CONNECTIONS_MAX 100
 /* How often to look for due and expired work when nothing else says so. */
 #define LOOK_MS 30000
+/* How long until an outcome that could not be committed is tried again. */
+#define REDO_MS 1000
 
 TAILQ_HEAD(delivery_list, delivery);
+TAILQ_HEAD(ending_list, ending);
 
 struct sched_hop {
 	TAILQ_ENTRY(sched_hop) entry;
@@ -57,6 +60,8 @@ struct sched {
 	TAILQ_HEAD(sched_hop_list, sched_hop) hops;
 	size_t connections;
 	uv_timer_t timer, pace; /* pace: a hop may have its next message */
+	uv_timer_t redo;
+	struct ending_list failed; /* to be committed once more */
 	bool timer_open;
 	bool looking;
 	struct sched_late late;
@@ -323,10 +328,62 @@ sched_take(struct sched_hop *h)
 /* --- outcomes -------------------------------------------------------------------- */
 
 struct ending {
+	TAILQ_ENTRY(ending) entry; /* in failed */
 	struct sched_hop *hop;
 	struct delivery *delivery;
+	char *remote;
+	bool told; /* logged and counted, at the first try */
 	struct notified notified;
 };
+
+static void settle(struct ending *e);
+
+static void
+ending_end(struct ending *e)
+{
+	struct sched_hop *h = e->hop;
+
+	queue_unlease(h->sched->gw->queue, h->name, e->delivery->message);
+	h->nactive--;
+	delivery_free(&e->delivery);
+	free(e->remote);
+	free(e);
+}
+
+static void
+on_redo(uv_timer_t *t)
+{
+	struct sched *s = t->data;
+	struct ending_list again = TAILQ_HEAD_INITIALIZER(again);
+	struct ending *e;
+
+	TAILQ_CONCAT(&again, &s->failed, entry);
+	while ((e = TAILQ_FIRST(&again)) != NULL) {
+		TAILQ_REMOVE(&again, e, entry);
+		settle(e);
+	}
+}
+
+/*
+ * The next hop has the message, or has refused it, and the disk does not take
+ * that down.  The lease stays, or it would get it again and again; but not
+ * beyond our own end.
+ */
+static void
+redo_later(struct ending *e, int rc)
+{
+	struct sched *s = e->hop->sched;
+
+	log_event(GW_LOG_ERR, "sched.commit", "message=%" PRIu64 " why=\"%s\"",
+	    e->delivery->message, queue_strerror(rc));
+	if (!s->timer_open) {
+		ending_end(e);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&s->failed, e, entry);
+	if (!uv_is_active((uv_handle_t *)&s->redo))
+		uv_timer_start(&s->redo, on_redo, REDO_MS, 0);
+}
 
 static void
 on_committed(void *ctx, int rc, const struct queue_result *res)
@@ -335,18 +392,14 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 	struct sched_hop *h = e->hop;
 
 	(void)res;
-	if (rc != QUEUE_OK)
-		log_event(GW_LOG_ERR, "sched.commit",
-		    "message=%" PRIu64 " why=\"%s\"", e->delivery->message,
-		    queue_strerror(rc));
-	/* Not committed: the lease ends all the same, and it is tried again. */
-	queue_unlease(h->sched->gw->queue, h->name, e->delivery->message);
+	if (rc != QUEUE_OK && rc != QUEUE_ENOTFOUND) {
+		redo_later(e, rc);
+		return;
+	}
 	if (rc == QUEUE_OK)
 		notify_committed(h->sched->gw, &e->notified);
-	h->nactive--;
-	delivery_free(&e->delivery);
-	free(e);
-	if (h->more || rc != QUEUE_OK)
+	ending_end(e);
+	if (h->more)
 		ask(h);
 	hop_drop_idle(h);
 }
@@ -375,32 +428,34 @@ delivery_log(const struct delivery *d, const struct delivery_rcpt *r,
 }
 
 static int
-add_outcome(struct sched *s, struct queue_txn *t, struct delivery *d,
-    struct delivery_rcpt *r, const char *remote, int64_t now_s)
+add_outcome(struct ending *e, struct queue_txn *t, struct delivery_rcpt *r)
 {
-	struct gateway *gw = s->gw;
+	struct gateway *gw = e->hop->sched->gw;
 	int64_t at = 0;
+	uint64_t *count = &gw->stats.deferred;
 	int rc = QUEUE_OK;
 
 	switch (r->outcome.type) {
 	case OUTCOME_DELIVERED:
-		gw->stats.delivered++;
+		count = &gw->stats.delivered;
 		rc = queue_txn_finish(t, r->id);
 		break;
 	case OUTCOME_FAILED:
-		gw->stats.failed++;
+		count = &gw->stats.failed;
 		rc = queue_txn_finish(t, r->id);
 		break;
 	case OUTCOME_NONE:
 	case OUTCOME_LATE:
 	case OUTCOME_DEFERRED:
-		gw->stats.deferred++;
-		at = flow_retry_at(&gw->cfg->smtp, r->attempts, now_s,
+		at = flow_retry_at(&gw->cfg->smtp, r->attempts, clock_wall_s(),
 		    gateway_random(gw, UINT32_MAX));
 		rc = queue_txn_defer(t, r->id, at, r->outcome.text);
 		break;
 	}
-	delivery_log(d, r, remote, at);
+	if (!e->told) {
+		(*count)++;
+		delivery_log(e->delivery, r, e->remote, at);
+	}
 	return rc;
 }
 
@@ -419,23 +474,35 @@ on_notified(void *ctx, int rc, struct queue_txn *t, const struct notified *n)
 	queue_submit(e->hop->sched->gw->queue, &t, on_committed, e);
 }
 
+static void
+settle(struct ending *e)
+{
+	struct delivery *d = e->delivery;
+	struct queue_txn *t = queue_txn_new();
+	int rc = t == NULL ? QUEUE_ENOMEM : QUEUE_OK;
+
+	for (size_t i = 0; rc == QUEUE_OK && i < d->nrcpts; i++)
+		rc = add_outcome(e, t, &d->rcpts[i]);
+	if (rc != QUEUE_OK) {
+		queue_txn_free(&t);
+		redo_later(e, rc);
+		return;
+	}
+	e->told = true;
+	notify_delivery(e->hop->sched->gw, d, e->remote, t, on_notified, e);
+}
+
 void
 sched_done(struct sched_hop *h, struct delivery *d, const char *remote)
 {
-	struct sched *s = h->sched;
-	int64_t now_s = clock_wall_s();
 	struct ending *e = calloc(1, sizeof(*e));
-	struct queue_txn *t = queue_txn_new();
-	int rc = e == NULL || t == NULL ? QUEUE_ENOMEM : QUEUE_OK;
+	char *copy = strdup(remote);
 
-	for (size_t i = 0; rc == QUEUE_OK && i < d->nrcpts; i++)
-		rc = add_outcome(s, t, d, &d->rcpts[i], remote, now_s);
-	if (rc != QUEUE_OK) {
+	if (e == NULL || copy == NULL) {
 		/* Leased until the restart, which tries it again. */
 		log_event(GW_LOG_ERR, "sched.commit",
-		    "message=%" PRIu64 " why=\"%s\"", d->message,
-		    queue_strerror(rc));
-		queue_txn_free(&t);
+		    "message=%" PRIu64 " why=\"out of memory\"", d->message);
+		free(copy);
 		free(e);
 		h->nactive--;
 		delivery_free(&d);
@@ -443,7 +510,8 @@ sched_done(struct sched_hop *h, struct delivery *d, const char *remote)
 	}
 	e->hop = h;
 	e->delivery = d;
-	notify_delivery(s->gw, d, remote, t, on_notified, e);
+	e->remote = copy;
+	settle(e);
 }
 
 /* Give back what nobody took. */
@@ -603,6 +671,9 @@ sched_new(struct gateway *gw, struct sched **ret_s)
 		return -1;
 	s->gw = s->late.gw = gw;
 	TAILQ_INIT(&s->hops);
+	TAILQ_INIT(&s->failed);
+	uv_timer_init(gw->loop, &s->redo);
+	s->redo.data = s;
 	uv_timer_init(gw->loop, &s->timer);
 	uv_timer_init(gw->loop, &s->pace);
 	s->pace.data = s;
@@ -632,9 +703,15 @@ void
 sched_drain(struct sched *s)
 {
 	struct sched_hop *h;
+	struct ending *e;
 
 	if (!s->timer_open)
 		return;
+	while ((e = TAILQ_FIRST(&s->failed)) != NULL) {
+		TAILQ_REMOVE(&s->failed, e, entry);
+		ending_end(e);
+	}
+	uv_close((uv_handle_t *)&s->redo, NULL);
 	uv_close((uv_handle_t *)&s->timer, NULL);
 	uv_close((uv_handle_t *)&s->pace, NULL);
 	s->timer_open = false;
