@@ -481,11 +481,12 @@ store(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
 
 /*
  * T5: we are complete and the transmitter still sends.  Most likely for others
- * in the round that made us complete; so only when this must be a later
- * round, whose Address_PDU we missed.
+ * in the round that made us complete, however long that takes; so only when
+ * this must be a later round, whose Address_PDU we missed: the numbers of a
+ * round ascend, and this one does not.
  */
 static void
-acknowledge_again(struct pmul_engine *e, struct pmul_rx *rx)
+acknowledge_again(struct pmul_engine *e, struct pmul_rx *rx, uint32_t seq)
 {
 	const struct pmul_config *cfg = &e->cfg;
 	uint64_t apart = cfg->ack_retx_us > cfg->ack_delay_us
@@ -493,7 +494,7 @@ acknowledge_again(struct pmul_engine *e, struct pmul_rx *rx)
 			     : 0;
 
 	if (rx->confirmed || rx->duplicate_address || rx->owed ||
-	    e->now.mono.us - rx->acked_at_us < apart)
+	    seq > rx->heard_seq || e->now.mono.us - rx->acked_at_us < apart)
 		return;
 	pmul_rx_owe(e, rx);
 }
@@ -509,13 +510,15 @@ data_of_known(
 	case PMUL_RX_GATHERING:
 		if (!pmul_seqset_has(&rx->g->store.have, pdu->seq))
 			rc = store(e, rx, pdu);
-		else
+		else {
 			e->counters.duplicates++;
+			pmul_rx_put_off(e, rx, pdu->seq);
+		}
 		break;
 	case PMUL_RX_COMPLETE: e->counters.duplicates++; break;
 	case PMUL_RX_DONE:
 		e->counters.duplicates++;
-		acknowledge_again(e, rx);
+		acknowledge_again(e, rx, pdu->seq);
 		break;
 	case PMUL_RX_LOST:
 	case PMUL_RX_FOREIGN: e->counters.not_for_us++; break;
@@ -524,6 +527,7 @@ data_of_known(
 		return rc;
 	/* A round is under way: what ends it is no question. */
 	rx->said_last = rx->ended = false;
+	rx->heard_seq = pdu->seq;
 	pmul_rx_watch(e, rx);
 	return PMUL_OK;
 }

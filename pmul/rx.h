@@ -47,6 +47,7 @@ struct pmul_rx {
 	bool owed;    /* in peer->owed */
 	bool chained; /* no PDU of the Address_PDU set was missed or named us */
 	bool prodded; /* named again since our last Ack */
+	bool passed;  /* ...more than once: a round has gone by */
 	bool said_last; /* our last Ack left, and no Data_PDU came since */
 	bool idle;      /* the timer is that of T6 */
 	bool ended;     /* an Extra_Address_PDU named us since the last
@@ -56,6 +57,7 @@ struct pmul_rx {
 	bool fetched;   /* COMPLETE: the event is in the caller's hands */
 	bool discarded; /* COMPLETE: the transmitter has given up */
 	uint32_t expiry;
+	uint32_t heard_seq;   /* of the Data_PDU heard last */
 	uint32_t repeats;     /* of the Ack, left */
 	uint64_t acked_at_us; /* when our last Ack left */
 	uint64_t named_at_us; /* by the Address_PDU of this round; 0: never */

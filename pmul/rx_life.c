@@ -353,7 +353,16 @@ pmul_rx_expect(struct pmul_engine *e, struct pmul_rx *rx)
 	/* Once for each Ack of ours, or frequent rounds would put it off. */
 	if (!rx->prodded || rx->idle || rx->timer.place == 0)
 		start_timer(e, rx);
+	rx->passed = rx->prodded;
 	rx->prodded = true;
+}
+
+void
+pmul_rx_put_off(struct pmul_engine *e, struct pmul_rx *rx, uint32_t seq)
+{
+	if (rx->state == PMUL_RX_GATHERING && rx->prodded && !rx->passed &&
+	    seq < rx->g->asked && rx->timer.place != 0 && !rx->idle)
+		start_timer(e, rx);
 }
 
 /*

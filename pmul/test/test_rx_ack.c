@@ -345,6 +345,71 @@ test_nack_is_not_repeated_once_requested_data_comes(void **state)
 	bench_stop(&b);
 }
 
+/* Each PDU may take longer than any timer of ours. */
+static void
+test_t5_the_rest_of_a_slow_round_is_not_answered(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	OK(bench_address(&b, A, 1, 5, 1, ME));
+	for (unsigned i = 1; i <= 5; i++)
+		if (i != 2)
+			OK(bench_data(&b, A, 1, i, "text"));
+	bench_pass(&b, 0);
+	bench_take_ack(&b, A, 1, 1, 2);
+	OK(bench_address(&b, A, 1, 5, 1, ME));
+	OK(bench_data(&b, A, 1, 2, "text"));
+	bench_received(&b, A, 1, "texttexttexttexttext");
+	bench_pass(&b, 0);
+	bench_take_ack(&b, A, 1, 0);
+	for (unsigned i = 3; i <= 5; i++) {
+		bench_pass(&b, 15 * SECOND);
+		OK(bench_data(&b, A, 1, i, "text"));
+		bench_pass(&b, 0);
+		if (i == 4) /* after ACK_PDU_TIME, as ever */
+			bench_take_ack(&b, A, 1, 0);
+		bench_take_nothing(&b);
+	}
+	/* It begins again: a round whose Address_PDU was lost. */
+	bench_pass(&b, 15 * SECOND);
+	OK(bench_data(&b, A, 1, 4, "text"));
+	bench_pass(&b, 0);
+	bench_take_ack(&b, A, 1, 0);
+	bench_stop(&b);
+}
+
+static void
+test_a_slow_round_is_waited_for_once(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	OK(bench_address(&b, A, 1, 9, 1, ME));
+	for (unsigned i = 1; i <= 9; i++)
+		if (i != 8)
+			OK(bench_data(&b, A, 1, i, "text"));
+	bench_pass(&b, 0);
+	bench_take_ack(&b, A, 1, 1, 8);
+	OK(bench_address(&b, A, 1, 9, 1, ME));
+	/* For others first; ours is still to come. */
+	for (unsigned i = 1; i <= 7; i++) {
+		bench_pass(&b, 15 * SECOND);
+		bench_take_nothing(&b);
+		OK(bench_data(&b, A, 1, i, "text"));
+	}
+	/* It did not come, and the next round begins. */
+	bench_pass(&b, 10 * SECOND);
+	OK(bench_address(&b, A, 1, 9, 1, ME));
+	bench_pass(&b, 5 * SECOND);
+	OK(bench_data(&b, A, 1, 1, "text"));
+	bench_pass(&b, 5 * SECOND);
+	bench_take_ack(&b, A, 1, 1, 8);
+	bench_stop(&b);
+}
+
 static void
 test_t6_a_transmitter_gone_quiet_is_told_what_is_missing(void **state)
 {
@@ -468,6 +533,8 @@ static const struct CMUnitTest tests[] = {
 	T(ack_carries_the_priority_of_the_message),
 	T(nack_is_repeated_when_nobody_reacts_and_not_for_ever),
 	T(nack_is_not_repeated_once_requested_data_comes),
+	T(t5_the_rest_of_a_slow_round_is_not_answered),
+	T(a_slow_round_is_waited_for_once),
 	T(t6_a_transmitter_gone_quiet_is_told_what_is_missing),
 	T(t6_waits_while_the_transmitter_sends_something_else),
 	T(t6_does_not_break_silence),
