@@ -9,8 +9,10 @@ ASN1_SRC := \
 PMUL_SRC := \
 	pmul/ack.c \
 	pmul/checksum.c \
+	pmul/claim.c \
 	pmul/config.c \
 	pmul/engine.c \
+	pmul/group.c \
 	pmul/heap.c \
 	pmul/node.c \
 	pmul/pace.c \
