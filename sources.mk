@@ -138,6 +138,7 @@ PMUL_TESTS := \
 	scenario \
 	seqset \
 	sim \
+	sim_groups \
 	sim_life \
 	turn \
 	tx \

@@ -195,6 +195,16 @@ live(struct pmul_engine *e, struct pmul_use *u, uint32_t expiry)
 		pmul_heap_remove(&e->timers, &u->ageing);
 }
 
+void
+pmul_group_done(struct pmul_engine *e, uint32_t source, uint32_t msid)
+{
+	struct pmul_use *u = find_use(e, source, msid);
+
+	if (u != NULL && u->joined)
+		pmul_heap_put(&e->timers, &u->ageing,
+		    pmul_after(e, e->cfg.undefined_expiry_us));
+}
+
 /* Listening is over, the group may still be used for others. */
 static void
 leave(struct pmul_engine *e, struct pmul_use *u)

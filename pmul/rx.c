@@ -258,6 +258,7 @@ named_when_done(
 	if (pmul_rx_said_already(e, rx, pdu->type == PMUL_EXTRA_ADDRESS))
 		return;
 	rx->duplicate_address = true;
+	pmul_group_done(e, rx->node.source, rx->node.msid);
 	pmul_rx_owe(e, rx);
 }
 
