@@ -124,7 +124,9 @@ ASN1_TESTS := \
 	cdt
 
 PMUL_TESTS := \
+	claim \
 	engine \
+	groups \
 	node \
 	ntnu \
 	pace \
@@ -201,4 +203,5 @@ CFG_FUZZ := \
 
 PMUL_TEST_SRC := \
 	pmul/test/bench.c \
+	pmul/test/group_bench.c \
 	pmul/test/sim.c
