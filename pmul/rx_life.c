@@ -297,7 +297,6 @@ pmul_rx_lose(struct pmul_engine *e, struct pmul_rx *rx)
 	};
 
 	assert(rx->state == PMUL_RX_GATHERING);
-	pmul_group_leave(e, rx->node.source, rx->node.msid);
 	pmul_ring_push(&e->events, &ev);
 	pmul_rx_bury(e, rx, PMUL_RX_LOST);
 }

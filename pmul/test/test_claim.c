@@ -250,6 +250,7 @@ test_our_group_is_defended_at_once(void **state)
 	b.cfg.ack_delay_us = 4 * SECOND;
 	group = gb_held(&b, 1);
 	OK(gb_request(&b, A, 9, group));
+	assert_int_equal(pmul_engine_deadline(b.e).us, b.now.mono.us);
 	gb_take_reject(&b, A, 9, group);
 	OK(gb_request(&b, A, 9, group ^ 1));
 	bench_take_nothing(&b);
@@ -349,6 +350,30 @@ test_while_somebody_was_never_heard_it_is_announced_before_each_round(
 	bench_pass(&b, 20 * SECOND);
 	(void)gb_take(&b, PMUL_ANNOUNCE, 1);
 	bench_take(&b, PMUL_ADDRESS);
+	bench_stop(&b);
+}
+
+static void
+test_no_announce_goes_before_what_only_confirms_an_ack(void **state)
+{
+	struct pmul_node n = { .id = B, .emcon = true };
+	struct bench b;
+
+	(void)state;
+	gb_setup(&b, 2);
+	b.cfg.ack_pdu_us = 5 * SECOND;
+	bench_start(&b);
+	OK(pmul_engine_set_node(b.e, b.now, &n));
+	(void)gb_held(&b, 1);
+	OK(bench_ack(&b, A, 1, 0));
+	bench_take(&b, PMUL_ADDRESS);
+	assert_int_equal(b.pdu.count, 1);
+	bench_take_nothing(&b);
+	/* Before a repetition to the silent, who was never heard, there is. */
+	bench_pass(&b, 30 * SECOND);
+	(void)gb_take(&b, PMUL_ANNOUNCE, 1);
+	bench_take(&b, PMUL_ADDRESS);
+	bench_take_data(&b, 1, 1);
 	bench_stop(&b);
 }
 
@@ -488,6 +513,7 @@ static const struct CMUnitTest tests[] = {
 	T(what_expires_is_discarded_then_released),
 	T(what_is_cancelled_before_its_request_leaves_no_word),
 	T(while_somebody_was_never_heard_it_is_announced_before_each_round),
+	T(no_announce_goes_before_what_only_confirms_an_ack),
 	T(what_is_resumed_is_announced_before_anything_else),
 	T(an_announce_that_is_too_long_is_a_set),
 	T(an_urgent_message_goes_before_the_groups_of_others),
