@@ -9,8 +9,10 @@ ASN1_SRC := \
 PMUL_SRC := \
 	pmul/ack.c \
 	pmul/checksum.c \
+	pmul/claim.c \
 	pmul/config.c \
 	pmul/engine.c \
+	pmul/group.c \
 	pmul/heap.c \
 	pmul/node.c \
 	pmul/pace.c \
@@ -128,7 +130,9 @@ ASN1_TESTS := \
 	cdt
 
 PMUL_TESTS := \
+	claim \
 	engine \
+	groups \
 	node \
 	ntnu \
 	pace \
@@ -142,6 +146,7 @@ PMUL_TESTS := \
 	scenario \
 	seqset \
 	sim \
+	sim_groups \
 	sim_life \
 	turn \
 	tx \
@@ -206,4 +211,5 @@ CFG_FUZZ := \
 
 PMUL_TEST_SRC := \
 	pmul/test/bench.c \
+	pmul/test/group_bench.c \
 	pmul/test/sim.c

@@ -94,6 +94,18 @@ log_sending(
 	    (unsigned)x->priority);
 }
 
+/* A dynamic group of an earlier life, where now there are none to take. */
+static uint32_t
+group_for(const struct mule_out *o, const struct queue_transmission *x)
+{
+	const struct cfg_link *link = o->link->cfg;
+	const struct cfg_group *g = NULL;
+
+	if (x->group == 0 && link->pool_first == 0)
+		g = route_group(link, x->nodes, x->nnodes);
+	return g != NULL ? g->address : x->group;
+}
+
 /* The transmission is committed: give it to the engine. */
 static int
 submit(struct mule_out *o, const struct queue_transmission *x,
@@ -105,7 +117,7 @@ submit(struct mule_out *o, const struct queue_transmission *x,
 		.msid = x->msid,
 		.priority = x->priority,
 		.expiry = { x->expires_at },
-		.group = x->group,
+		.group = group_for(o, x),
 		.dests = d,
 		.ndests = x->nnodes,
 		.data = payload,

@@ -254,7 +254,7 @@ struct queue_transmission {
 	uint64_t id; /* when read */
 	uint64_t message;
 	const char *link;
-	uint32_t group;   /* multicast group, IPv4 host order */
+	uint32_t group;   /* multicast group, IPv4 host order; 0: dynamic */
 	uint32_t msid;    /* when read */
 	uint8_t priority; /* the P_MUL octet */
 	int64_t expires_at;

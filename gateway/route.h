@@ -58,4 +58,12 @@ const struct cfg_group *route_group(
 
 bool route_group_has(const struct cfg_group *g, uint32_t node);
 
+/*
+ * Whether a dynamic group is to be used: the link takes them, and g (which may
+ * be NULL) lacks one of the nodes.  Static groups first: nothing has to be sent
+ * about them.
+ */
+bool route_group_dynamic(const struct cfg_link *link, const struct cfg_group *g,
+    const uint32_t *nodes, size_t n);
+
 #endif

@@ -81,6 +81,11 @@ counters(const struct pmul_engine *e)
 	PUT(unsupported);
 	PUT(nomem);
 	PUT(not_for_us);
+	PUT(requests_out);
+	PUT(announces_out);
+	PUT(releases_out);
+	PUT(rejects_out);
+	PUT(rejects_in);
 	PUT(ack_unknown);
 #undef PUT
 	return o;

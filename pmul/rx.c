@@ -24,6 +24,7 @@
 #include <stdlib.h>
 
 #include "pmul/ack.h"
+#include "pmul/group.h"
 #include "pmul/rx_life.h"
 
 /* --- complete -------------------------------------------------------------- */
@@ -59,6 +60,16 @@ pmul_rx_deliver(
 /* --- Address_PDU ----------------------------------------------------------- */
 
 enum listed { LISTED, NOT_LISTED, UNDECIDED };
+
+/* DONE: nobody waits for our Ack any more. */
+static void
+be_confirmed(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	rx->confirmed = true;
+	pmul_peer_forgive(e, rx);
+	pmul_heap_remove(&e->timers, &rx->timer);
+	pmul_group_leave(e, rx->node.source, rx->node.msid);
+}
 
 /* What the entries of one PDU say about us, its place in the set considered. */
 static enum listed
@@ -250,6 +261,7 @@ named_when_done(
 	if (pmul_rx_said_already(e, rx, pdu->type == PMUL_EXTRA_ADDRESS))
 		return;
 	rx->duplicate_address = true;
+	pmul_group_done(e, rx->node.source, rx->node.msid);
 	pmul_rx_owe(e, rx);
 }
 
@@ -302,11 +314,8 @@ not_named(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
 		/* Not outstanding any more: our Ack has arrived.  If one has
 		 * left: rounds for those in EMCON name nobody else, and polls
 		 * only those that can answer. */
-		if (rx->acked_at_us == 0 && !rx->confirmed)
-			break;
-		rx->confirmed = true;
-		pmul_peer_forgive(e, rx);
-		pmul_heap_remove(&e->timers, &rx->timer);
+		if (rx->acked_at_us != 0 || rx->confirmed)
+			be_confirmed(e, rx);
 		break;
 	case PMUL_RX_FOREIGN:
 	case PMUL_RX_LOST: e->counters.not_for_us++; break;
@@ -557,6 +566,7 @@ pmul_rx_discard(struct pmul_engine *e, const struct pmul_pdu *pdu)
 {
 	struct pmul_rx *rx = pmul_rx_find(e, pdu->source, pdu->msid);
 
+	pmul_group_leave(e, pdu->source, pdu->msid);
 	if (rx == NULL)
 		return PMUL_OK;
 	switch (rx->state) {
@@ -569,13 +579,20 @@ pmul_rx_discard(struct pmul_engine *e, const struct pmul_pdu *pdu)
 		/* It is delivered all the same; nobody waits for the Ack. */
 		rx->discarded = true;
 		break;
-	case PMUL_RX_DONE:
-		rx->confirmed = true;
-		pmul_peer_forgive(e, rx);
-		pmul_heap_remove(&e->timers, &rx->timer);
-		break;
+	case PMUL_RX_DONE: be_confirmed(e, rx); break;
 	case PMUL_RX_LOST:
 	case PMUL_RX_FOREIGN: break;
 	}
 	return PMUL_OK;
+}
+
+/* --- Release_PDU ------------------------------------------------------------- */
+
+void
+pmul_rx_released(struct pmul_engine *e, uint32_t source, uint32_t msid)
+{
+	struct pmul_rx *rx = pmul_rx_find(e, source, msid);
+
+	if (rx != NULL && rx->state == PMUL_RX_DONE)
+		be_confirmed(e, rx);
 }

@@ -79,6 +79,9 @@ int pmul_rx_address(struct pmul_engine *e, const struct pmul_pdu *pdu);
 int pmul_rx_data(struct pmul_engine *e, const struct pmul_pdu *pdu);
 int pmul_rx_discard(struct pmul_engine *e, const struct pmul_pdu *pdu);
 
+/* The transmitter has released its dynamic group: it waits for no Ack. */
+void pmul_rx_released(struct pmul_engine *e, uint32_t source, uint32_t msid);
+
 /* The message is stored: owe its Ack and keep a tombstone. */
 void pmul_rx_stored(struct pmul_engine *e, struct pmul_rx *rx);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "pmul/ack.h"
+#include "pmul/group.h"
 
 struct pmul_rx *
 pmul_rx_find(const struct pmul_engine *e, uint32_t source, uint32_t msid)
@@ -306,6 +307,7 @@ pmul_rx_stored(struct pmul_engine *e, struct pmul_rx *rx)
 	assert(rx->state == PMUL_RX_COMPLETE);
 	pmul_rx_bury(e, rx, PMUL_RX_DONE);
 	rx->confirmed = rx->discarded;
+	pmul_group_done(e, rx->node.source, rx->node.msid);
 	if (!rx->discarded)
 		pmul_rx_owe(e, rx);
 }

@@ -124,6 +124,26 @@ test_smallest_group_that_covers_most_is_taken(void **state)
 }
 
 static void
+test_dynamic_groups_are_for_what_no_static_group_covers(void **state)
+{
+	const uint32_t ids[] = { 0x0a8e0002, 0x0a8e0003, 0x0a8e0004, 99 };
+	struct cfg_link l = cfg->links[0];
+	const struct cfg_group *g;
+
+	(void)state;
+	for (size_t n = 1; n <= 4; n++) {
+		g = route_group(&l, ids, n);
+		l.pool_first = l.pool_last = 0;
+		assert_false(route_group_dynamic(&l, g, ids, n));
+		l.pool_first = l.pool_last = 0xef8e0100;
+		assert_int_equal(route_group_dynamic(&l, g, ids, n), n == 4);
+	}
+	assert_true(route_group_dynamic(&l, NULL, ids + 3, 1));
+	l.pool_first = 0;
+	assert_false(route_group_dynamic(&l, NULL, ids + 3, 1));
+}
+
+static void
 test_retries_back_off_within_jitter_and_limit(void **state)
 {
 	static const int64_t waits[] = { 60, 120, 240, 480, 960, 1920, 3600,
@@ -343,6 +363,8 @@ main(void)
 		cmocka_unit_test(test_most_specific_route_wins),
 		cmocka_unit_test(test_no_route_leads_back_into_the_link),
 		cmocka_unit_test(test_smallest_group_that_covers_most_is_taken),
+		cmocka_unit_test(
+		    test_dynamic_groups_are_for_what_no_static_group_covers),
 		cmocka_unit_test(test_retries_back_off_within_jitter_and_limit),
 		cmocka_unit_test(
 		    test_delivery_deadline_bounds_the_expiry_in_mode_r),
