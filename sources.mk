@@ -87,6 +87,7 @@ GATEWAY_SRC := \
 	gateway/operate.c \
 	gateway/queue.c \
 	gateway/queue_ask.c \
+	gateway/queue_clock.c \
 	gateway/queue_commit.c \
 	gateway/queue_db.c \
 	gateway/queue_lease.c \
@@ -177,6 +178,7 @@ GATEWAY_TESTS := \
 	keep \
 	link \
 	queue \
+	queue_clock \
 	queue_disk \
 	queue_link \
 	queue_operate \

@@ -189,10 +189,17 @@ static const char version_3[] =
     "ALTER TABLE message ADD COLUMN warn_at INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX message_warn ON message (warn_at) WHERE warn_at > 0;";
 
+/* What the wall clock said when somebody last looked; see queue_clock.c. */
+static const char version_4[] = "CREATE TABLE clock ("
+				" id INTEGER PRIMARY KEY CHECK (id = 1),"
+				" seen INTEGER NOT NULL"
+				") STRICT;";
+
 static const char *const migrations[] = {
 	version_1,
 	version_2,
 	version_3,
+	version_4,
 };
 #define VERSION_NOW ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 
