@@ -117,7 +117,8 @@ GATEWAY_SRC := \
 MULECTL_SRC := \
 	tools/mulectl.c \
 	tools/mulectl_operate.c \
-	tools/mulectl_password.c
+	tools/mulectl_password.c \
+	tools/mulectl_salvage.c
 
 MULELINK_SRC := \
 	tools/channel.c \

@@ -151,8 +151,8 @@ queue_new(struct queue **ret_q)
 static int
 open_connections(struct queue *q, bool may_create, char *errbuf, size_t errcap)
 {
-	int rc = queue_schema_open(
-	    q->files.db_path, &q->shim, may_create, errbuf, errcap, &q->writer);
+	int rc = queue_schema_open(q->files.db_path, &q->shim, may_create, true,
+	    errbuf, errcap, &q->writer);
 
 	if (rc != QUEUE_OK)
 		return rc;

@@ -36,8 +36,8 @@ def test_mail_survives_a_jump_of_the_clock_and_its_end(offset):
                      CONTENT)
         fleet.sinks["shore"].wait(1, 20)
         for jump in (offset, None, offset):
-            restart(ship, jump)
             before = len(ship.events("smtp.unreachable"))
+            restart(ship, jump)
             assert ship.status()["queue"]["recipients"] == 1
             # Not waiting for ten years, either: it is tried again.
             wait_for(lambda: len(ship.events("smtp.unreachable")) > before,
