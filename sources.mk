@@ -185,6 +185,7 @@ GATEWAY_TESTS := \
 	queue_operate \
 	queue_ready \
 	queue_start \
+	queue_states \
 	queue_transmit \
 	room \
 	sasl
