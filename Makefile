@@ -126,7 +126,7 @@ GATEWAY_DEPS := $(GATEWAY_A) $(LIBCFG) $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL
 $(B)/muled: $(B)/gateway/main.o $(GATEWAY_DEPS)
 	$(link) $(GATEWAY_LIBS)
 $(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
-	$(link) $(call pc,jansson libgsasl)
+	$(link) $(call pc,jansson libgsasl sqlite3)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
 

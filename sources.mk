@@ -90,6 +90,7 @@ GATEWAY_SRC := \
 	gateway/operate.c \
 	gateway/queue.c \
 	gateway/queue_ask.c \
+	gateway/queue_clock.c \
 	gateway/queue_commit.c \
 	gateway/queue_db.c \
 	gateway/queue_lease.c \
@@ -119,7 +120,8 @@ GATEWAY_SRC := \
 MULECTL_SRC := \
 	tools/mulectl.c \
 	tools/mulectl_operate.c \
-	tools/mulectl_password.c
+	tools/mulectl_password.c \
+	tools/mulectl_salvage.c
 
 MULELINK_SRC := \
 	tools/channel.c \
@@ -183,11 +185,13 @@ GATEWAY_TESTS := \
 	keep \
 	link \
 	queue \
+	queue_clock \
 	queue_disk \
 	queue_link \
 	queue_operate \
 	queue_ready \
 	queue_start \
+	queue_states \
 	queue_transmit \
 	room \
 	sasl

@@ -151,8 +151,8 @@ queue_new(struct queue **ret_q)
 static int
 open_connections(struct queue *q, bool may_create, char *errbuf, size_t errcap)
 {
-	int rc = queue_schema_open(
-	    q->files.db_path, &q->shim, may_create, errbuf, errcap, &q->writer);
+	int rc = queue_schema_open(q->files.db_path, &q->shim, may_create, true,
+	    errbuf, errcap, &q->writer);
 
 	if (rc != QUEUE_OK)
 		return rc;
@@ -176,7 +176,8 @@ open_connections(struct queue *q, bool may_create, char *errbuf, size_t errcap)
 }
 
 static int
-open_files(struct queue *q, const char *state_dir, char *errbuf, size_t errcap)
+open_files(struct queue *q, const char *state_dir, int64_t now_s, char *errbuf,
+    size_t errcap)
 {
 	bool may_create = false;
 	int rc = queue_shim_register(&q->shim);
@@ -193,6 +194,12 @@ open_files(struct queue *q, const char *state_dir, char *errbuf, size_t errcap)
 		rc = open_connections(q, may_create, errbuf, errcap);
 	if (rc == QUEUE_OK)
 		rc = queue_recover(q, errbuf, errcap);
+	if (rc != QUEUE_OK)
+		return rc;
+	rc = queue_clock_open(q, now_s);
+	if (rc != QUEUE_OK)
+		snprintf(errbuf, errcap, "%s: cannot note the time: %s",
+		    q->files.db_path, queue_strerror(rc));
 	return rc;
 }
 
@@ -234,7 +241,7 @@ queue_open_hooked(const struct queue_config *cfg, uv_loop_t *loop,
 	q->warn_ctx = cfg->warn_ctx;
 	q->shim.hook = hook;
 	q->shim.hook_ctx = hook_ctx;
-	rc = open_files(q, cfg->state_dir, errbuf, errcap);
+	rc = open_files(q, cfg->state_dir, cfg->now_s, errbuf, errcap);
 	if (rc == QUEUE_OK)
 		rc = start(q, loop, errbuf, errcap);
 	if (rc != QUEUE_OK) {

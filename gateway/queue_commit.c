@@ -112,7 +112,7 @@ reopen(struct queue *q)
 	struct queue_db *db = NULL;
 	char err[256];
 	int rc = queue_schema_open(
-	    q->files.db_path, &q->shim, false, err, sizeof(err), &db);
+	    q->files.db_path, &q->shim, false, false, err, sizeof(err), &db);
 
 	if (rc == QUEUE_OK)
 		rc = queue_write_prepare(db);

@@ -57,11 +57,12 @@ struct queue_db;
 
 /*
  * Open queue.db for the writer and migrate its schema.  An empty database
- * becomes a new queue if may_create.  On an error errbuf tells the operator
+ * becomes a new queue if may_create.  check: read the whole of it first.  On an error errbuf tells the operator
  * what is wrong and what to do.
  */
 int queue_schema_open(const char *path, struct queue_shim *shim,
-    bool may_create, char *errbuf, size_t errcap, struct queue_db **ret_db);
+    bool may_create, bool check, char *errbuf, size_t errcap,
+    struct queue_db **ret_db);
 
 /* Open it as it is, without looking at the schema. */
 int queue_db_open(const char *path, struct queue_shim *shim, bool read_only,

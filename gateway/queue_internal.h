@@ -9,6 +9,7 @@
  *	queue_write.c   what each step does to the tables (writer)
  *	queue_read.c    what each question reads from them (reader)
  *	queue_operate.c what an operator does to them (writer)
+ *	queue_clock.c   what becomes of them when the clock jumps
  *	queue_link.c    both, for what links find again after a restart
  *	queue_lease.c   who works on what, in memory
  *	queue_spool.c   files: spool/, tmp/, lock
@@ -353,6 +354,15 @@ int queue_write_step(
 int queue_write_hop(struct queue_db *db, const char *name, int64_t *ret_id);
 int queue_write_leave(
     struct queue *q, struct queue_txn *t, uint64_t transmission, uint32_t node);
+
+/*
+ * queue_clock.c: in an open transaction, before now_s is compared with any time
+ * in the tables; *ret_days becomes how far the clock has jumped, if it has.
+ */
+int queue_clock_step(struct queue_db *db, int64_t now_s, int64_t *ret_days);
+void queue_clock_text(int64_t days, char *buf, size_t cap);
+/* ...and when the queue opens. */
+int queue_clock_open(struct queue *q, int64_t now_s);
 
 /* queue_operate.c: what an operator does. */
 int queue_operate_prepare(struct queue_db *db);

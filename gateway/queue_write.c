@@ -642,9 +642,18 @@ step_quarantine(struct write *w, struct queue_step *st)
 static int
 step_due(struct write *w, struct queue_step *st)
 {
-	struct queue_stmt s = queue_stmt(w->db, DUE);
-	int rc;
+	struct queue_stmt s;
+	int64_t days = 0;
+	char text[128];
+	int rc = queue_clock_step(w->db, st->at, &days);
 
+	if (rc != QUEUE_OK)
+		return rc;
+	if (days != 0) {
+		queue_clock_text(days, text, sizeof(text));
+		queue_warn(w->q, "%s", text);
+	}
+	s = queue_stmt(w->db, DUE);
 	queue_put_int(&s, st->at);
 	queue_put_int(&s, QUEUE_BATCH);
 	rc = queue_stmt_run(&s);

@@ -595,6 +595,9 @@ on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
 	s->looking = false;
 	if (!s->timer_open)
 		return;
+	/* Not before: the queue may have found that the clock has jumped. */
+	if (rc == QUEUE_OK && !s->gw->draining)
+		sched_late_look(&s->late, now_s);
 	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
 		sched_work(s, hops[i]);
 	if (next_at != 0 && next_at <= now_s)
@@ -617,7 +620,6 @@ look(struct sched *s)
 		s->looking = true;
 		queue_due(gw->queue, now_s, on_due, s);
 	}
-	sched_late_look(&s->late, now_s);
 	queue_prune(gw->queue, now_s);
 }
 

@@ -15,6 +15,7 @@
 
 #include "tools/mulectl_operate.h"
 #include "tools/mulectl_password.h"
+#include "tools/mulectl_salvage.h"
 
 #define DEFAULT_SOCKET "/var/lib/muleteer/control.sock"
 /* An answer of a thousand rows has about 300 KB. */
@@ -415,6 +416,8 @@ usage(FILE *to)
 	    "     --link LINK   --priority N         --older AGE (30s, 5m, 2h, "
 	    "7d)\n"
 	    "     --all         --dry-run (only count)\n"
+	    "  queue salvage STATE_DIR OUT_DIR     what is readable of a "
+	    "damaged queue\n"
 	    "  quarantine list [--after ID] [--limit N]\n"
 	    "                                      what could not be decoded\n"
 	    "  password USER                       a line for the file of "
@@ -537,7 +540,10 @@ main(int argc, char **argv)
 	if (argc == 2 &&
 	    (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return usage(stdout);
-	/* The only one that asks nobody. */
+	/* These two ask nobody. */
+	if (argc == 5 && strcmp(argv[1], "queue") == 0 &&
+	    strcmp(argv[2], "salvage") == 0)
+		return mulectl_salvage(argv[3], argv[4]);
 	if (argc == 3 && strcmp(argv[1], "password") == 0)
 		return mulectl_password(argv[2]);
 	if (!parse_options(argc, argv, &o))
