@@ -260,7 +260,12 @@ $(FB)/asn1/fuzz/fuzz_cdt: $(CDT_TABLES)
 fuzz_dir = $(firstword $(subst -, ,$(1)))
 fuzz_name = $(patsubst $(call fuzz_dir,$(1))-%,%,$(1))
 fuzz_prog = $(FB)/$(call fuzz_dir,$(1))/fuzz/fuzz_$(call fuzz_name,$(1))
-fuzz_seed = $(call fuzz_dir,$(1))/fuzz/$(call fuzz_name,$(1))
+# What it starts from: its own inputs, and the test vectors of its format.
+fuzz_vectors_asn1-cdt := test-vectors/cdt
+fuzz_vectors_pmul-pdu := test-vectors/pmul
+fuzz_vectors_mule-payload := test-vectors/payload
+fuzz_seed = $(wildcard $(call fuzz_dir,$(1))/fuzz/$(call fuzz_name,$(1))) \
+	$(fuzz_vectors_$(1))
 
 .PHONY: fuzz fuzzers fuzz-names
 fuzz-names:
@@ -288,9 +293,7 @@ $(B)/%.o: private WARN += $(if $(findstring /fuzz/,$@),-Wno-missing-prototypes)
 
 .PHONY: replay
 replay: $(REPLAYS)
-	$(Q)for t in $(FUZZ_NAMES); do \
-		$(WRAP) $(B)/replay/$$t $${t%%-*}/fuzz/$${t#*-} || exit 1; \
-	done
+	$(Q)set -e; $(foreach t,$(FUZZ_NAMES),$(WRAP) $(B)/replay/$t $(call fuzz_seed,$t);)
 
 # --- checks of the structure -------------------------------------------------
 

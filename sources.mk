@@ -171,6 +171,7 @@ MULE_TESTS := \
 	dsn \
 	ext \
 	payload \
+	vectors \
 	zip
 
 CFG_TESTS := \
