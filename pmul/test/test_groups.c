@@ -272,6 +272,25 @@ test_who_listens_rejects_after_a_random_delay(void **state)
 }
 
 static void
+test_a_reject_is_delayed_no_more_than_an_ack(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	gb_setup(&b, 2);
+	b.cfg.ack_delay_us = SECOND / 2;
+	bench_start(&b);
+	OK(gb_announce(&b, A, 1, GB_POOL, ME));
+	gb_group_event(&b, PMUL_EV_JOIN, A, 1, GB_POOL);
+	for (uint32_t i = 0; i < 20; i++)
+		OK(gb_request(&b, C, i, GB_POOL));
+	bench_pass(&b, SECOND / 2);
+	for (unsigned i = 0; i < 20; i++)
+		bench_take(&b, PMUL_REJECT);
+	bench_stop(&b);
+}
+
+static void
 test_a_reject_that_somebody_else_made_needless_is_not_sent(void **state)
 {
 	struct bench b;
@@ -611,6 +630,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_complete_message_that_nobody_asks_for_is_left),
 	T(a_node_without_a_clock_counts_from_the_announce),
 	T(who_listens_rejects_after_a_random_delay),
+	T(a_reject_is_delayed_no_more_than_an_ack),
 	T(a_reject_that_somebody_else_made_needless_is_not_sent),
 	T(the_owner_of_a_group_may_ask_for_it_again),
 	T(who_does_not_listen_does_not_reject),
