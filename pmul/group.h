@@ -48,7 +48,7 @@ size_t pmul_group_put(
 
 /*
  * Our EMCON begins: no Reject.  It ends: what is joined is said again, for the
- * caller may have been unable to join without a sound.
+ * caller may have been unable to join without a sound; not if memory is short.
  */
 void pmul_group_silence(struct pmul_engine *e, bool on);
 
