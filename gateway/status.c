@@ -97,11 +97,14 @@ gauges(const struct pmul_engine *e)
 	struct pmul_gauges g;
 
 	pmul_engine_gauges(e, &g);
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "tx_messages",
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tx_messages",
 	    (json_int_t)g.tx_messages, "rx_messages", (json_int_t)g.rx_messages,
 	    "held_messages", (json_int_t)g.held_messages, "tombstones",
 	    (json_int_t)g.tombstones, "tx_bytes", (json_int_t)g.tx_bytes,
-	    "rx_bytes", (json_int_t)g.rx_bytes);
+	    "rx_bytes", (json_int_t)g.rx_bytes, "groups_claimed",
+	    (json_int_t)g.groups_claimed, "groups_joined",
+	    (json_int_t)g.groups_joined, "groups_others",
+	    (json_int_t)g.groups_others);
 }
 
 static json_t *

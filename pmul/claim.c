@@ -345,6 +345,7 @@ settle(struct pmul_engine *e, struct pmul_claim *c)
 
 	switch (c->phase) {
 	case PMUL_CLAIM_LISTENING:
+		pmul_turn_listen(e);
 		/* From when the Request has left the air. */
 		pmul_heap_remove(&e->groups.sends, &c->sending);
 		pmul_heap_put(

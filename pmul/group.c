@@ -179,12 +179,27 @@ limit_others(struct pmul_engine *e)
 		free_use(e, TAILQ_FIRST(&e->groups.others));
 }
 
-/* How long it is believed that the group is in use. */
+/* Something of the message is here and more may come. */
+static bool
+gathers(const struct pmul_engine *e, const struct pmul_use *u)
+{
+	const struct pmul_rx *rx =
+	    pmul_rx_find(e, u->node.source, u->node.msid);
+
+	return rx != NULL && (rx->state == PMUL_RX_GATHERING ||
+				 rx->state == PMUL_RX_COMPLETE);
+}
+
+/*
+ * How long it is believed that the group is in use.  Its Release_PDU can be
+ * lost, or overtaken by an Announce; and who was never heard, or has fallen
+ * silent, is told of the group again.
+ */
 static void
 live(struct pmul_engine *e, struct pmul_use *u, uint32_t expiry)
 {
-	uint64_t us =
-	    u->joined ? e->cfg.rx_lifetime_us : e->cfg.undefined_expiry_us;
+	uint64_t us = u->joined && gathers(e, u) ? e->cfg.rx_lifetime_us
+						 : e->cfg.undefined_expiry_us;
 
 	if (e->cfg.rx_lifetime_us == 0 && expiry != 0)
 		pmul_heap_put(
@@ -196,13 +211,12 @@ live(struct pmul_engine *e, struct pmul_use *u, uint32_t expiry)
 }
 
 void
-pmul_group_done(struct pmul_engine *e, uint32_t source, uint32_t msid)
+pmul_group_touch(struct pmul_engine *e, uint32_t source, uint32_t msid)
 {
 	struct pmul_use *u = find_use(e, source, msid);
 
 	if (u != NULL && u->joined)
-		pmul_heap_put(&e->timers, &u->ageing,
-		    pmul_after(e, e->cfg.undefined_expiry_us));
+		live(e, u, 0);
 }
 
 /* Listening is over, the group may still be used for others. */

@@ -5,10 +5,10 @@
  * A use is one message of another node on the group that it announced.  One
  * that names us is joined, PMUL_EV_JOIN, until the message needs us no longer:
  * our Ack is confirmed, it was discarded, lost or has expired, or the group is
- * released; or, once we have it all, nobody has asked for our Ack for
- * UNDEFINED_PDU_EXPIRY_TIME.  What names others is only remembered, so that the group is not
- * asked for here: groups_max of these, the oldest goes, and none for longer
- * than UNDEFINED_PDU_EXPIRY_TIME, because a Release_PDU can be lost.
+ * released.  Where we have nothing of the message, or all of it, it is left
+ * when nobody has named us for UNDEFINED_PDU_EXPIRY_TIME, because a Release_PDU
+ * can be lost.  So is forgotten what names others; that is remembered only so
+ * that the group is not asked for here, groups_max of these, the oldest goes.
  *
  * A Request_PDU is rejected by whoever sends on that group, at once, and by
  * whoever listens to it for somebody else, after a random delay and unless the
@@ -36,8 +36,8 @@ int pmul_group_requested(struct pmul_engine *e, const struct pmul_addr *from,
     const struct pmul_pdu *pdu);
 void pmul_group_released(struct pmul_engine *e, const struct pmul_pdu *pdu);
 
-/* It is complete: listen on for a while, our Ack may be asked for. */
-void pmul_group_done(struct pmul_engine *e, uint32_t source, uint32_t msid);
+/* It has named us, or we have all of it: see above. */
+void pmul_group_touch(struct pmul_engine *e, uint32_t source, uint32_t msid);
 
 /* An incoming message needs its dynamic group no longer, if it has one. */
 void pmul_group_leave(struct pmul_engine *e, uint32_t source, uint32_t msid);
@@ -48,7 +48,7 @@ size_t pmul_group_put(
 
 /*
  * Our EMCON begins: no Reject.  It ends: what is joined is said again, for the
- * caller may have been unable to join without a sound.
+ * caller may have been unable to join without a sound; not if memory is short.
  */
 void pmul_group_silence(struct pmul_engine *e, bool on);
 

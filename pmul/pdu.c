@@ -16,7 +16,6 @@
 /* Common start and Source_ID. */
 #define COMMON 12
 #define CHECKSUM_END 8
-#define GROUP_PDU 20
 #define DISCARD_PDU 16
 #define TIMESTAMP 8
 /* Total_Number_of_PDUs, Sequence_Number or Count, by type. */

@@ -161,6 +161,7 @@ take_address(struct pmul_engine *e, struct pmul_rx *rx,
 	rx->expiry = pdu->expiry;
 	pmul_rx_live(e, rx);
 	pmul_rx_dirty(e, rx);
+	pmul_group_touch(e, rx->node.source, rx->node.msid);
 	g->seq = seq;
 	g->total = pdu->total > g->highest ? pdu->total : g->highest;
 	g->total_sure = g->total == pdu->total;
@@ -261,7 +262,7 @@ named_when_done(
 	if (pmul_rx_said_already(e, rx, pdu->type == PMUL_EXTRA_ADDRESS))
 		return;
 	rx->duplicate_address = true;
-	pmul_group_done(e, rx->node.source, rx->node.msid);
+	pmul_group_touch(e, rx->node.source, rx->node.msid);
 	pmul_rx_owe(e, rx);
 }
 

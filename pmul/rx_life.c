@@ -297,6 +297,7 @@ pmul_rx_lose(struct pmul_engine *e, struct pmul_rx *rx)
 	};
 
 	assert(rx->state == PMUL_RX_GATHERING);
+	pmul_group_leave(e, rx->node.source, rx->node.msid);
 	pmul_ring_push(&e->events, &ev);
 	pmul_rx_bury(e, rx, PMUL_RX_LOST);
 }
@@ -307,7 +308,7 @@ pmul_rx_stored(struct pmul_engine *e, struct pmul_rx *rx)
 	assert(rx->state == PMUL_RX_COMPLETE);
 	pmul_rx_bury(e, rx, PMUL_RX_DONE);
 	rx->confirmed = rx->discarded;
-	pmul_group_done(e, rx->node.source, rx->node.msid);
+	pmul_group_touch(e, rx->node.source, rx->node.msid);
 	if (!rx->discarded)
 		pmul_rx_owe(e, rx);
 }

@@ -472,6 +472,43 @@ test_an_urgent_message_goes_before_the_groups_of_others(void **state)
 }
 
 static void
+test_on_half_duplex_a_request_waits_for_the_round_of_another(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	gb_setup(&b, 2);
+	b.cfg.half_duplex = true;
+	b.cfg.turnaround_us = 3 * SECOND;
+	bench_start(&b);
+	(void)bench_data(&b, C, 9, 1, "one");
+	OK(gb_submit(&b, 1));
+	gb_quiet_for(&b, 3 * SECOND);
+	assert_int_equal(pmul_engine_deadline(b.e).us, b.now.mono.us);
+	(void)gb_take(&b, PMUL_REQUEST, 1);
+	bench_stop(&b);
+}
+
+static void
+test_on_half_duplex_there_is_room_for_a_reject(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	gb_setup(&b, 2);
+	b.cfg.half_duplex = true;
+	b.cfg.turnaround_us = 3 * SECOND;
+	bench_start(&b);
+	OK(gb_submit(&b, 1));
+	(void)gb_take(&b, PMUL_REQUEST, 1);
+	OK(bench_submit(&b, 2, 1, 1, A));
+	gb_quiet_for(&b, 3 * SECOND);
+	bench_take(&b, PMUL_ADDRESS);
+	bench_take_data(&b, 2, 1);
+	bench_stop(&b);
+}
+
+static void
 test_groups_not_yet_released_are_bounded(void **state)
 {
 	struct bench b;
@@ -517,6 +554,8 @@ static const struct CMUnitTest tests[] = {
 	T(what_is_resumed_is_announced_before_anything_else),
 	T(an_announce_that_is_too_long_is_a_set),
 	T(an_urgent_message_goes_before_the_groups_of_others),
+	T(on_half_duplex_a_request_waits_for_the_round_of_another),
+	T(on_half_duplex_there_is_room_for_a_reject),
 	T(groups_not_yet_released_are_bounded),
 };
 

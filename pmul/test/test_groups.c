@@ -162,11 +162,12 @@ test_it_leaves_what_is_discarded_or_lost(void **state)
 	gb_group_event(&b, PMUL_EV_JOIN, A, 1, GB_POOL);
 	OK(bench_discard(&b, A, 1)); /* nothing of it ever came */
 	gb_group_event(&b, PMUL_EV_LEAVE, A, 1, GB_POOL);
-	OK(gb_announce(&b, A, 2, GB_POOL, ME));
+	OK(gb_announce_until(&b, A, 2, GB_POOL, ME, BENCH_WALL + 9999));
 	gb_group_event(&b, PMUL_EV_JOIN, A, 2, GB_POOL);
 	OK(bench_address(&b, A, 2, 2, 1, ME));
 	bench_pass(&b, (3600 + 61) * SECOND);
 	gb_group_event(&b, PMUL_EV_LEAVE, A, 2, GB_POOL);
+	bench_event(&b, PMUL_EV_LOST, A, 2);
 	assert_int_equal(gb_gauges(&b).groups_joined, 0);
 	bench_stop(&b);
 }
@@ -178,20 +179,24 @@ test_an_announce_that_is_never_released_expires(void **state)
 
 	(void)state;
 	gb_started(&b, 2);
-	b.cfg.undefined_expiry_us = 100 * SECOND;
 	OK(gb_announce_until(&b, A, 1, GB_POOL, ME, BENCH_WALL + 200));
+	OK(gb_announce(&b, A, 2, GB_POOL + 1, ME));
 	gb_group_event(&b, PMUL_EV_JOIN, A, 1, GB_POOL);
-	OK(gb_announce(&b, B, 1, GB_POOL + 1, C));
-	/* Of others it is believed for UNDEFINED_PDU_EXPIRY_TIME. */
+	gb_group_event(&b, PMUL_EV_JOIN, A, 2, GB_POOL + 1);
+	OK(gb_announce(&b, B, 1, GB_POOL + 2, C));
+	OK(bench_address(&b, A, 1, 2, 1, ME));
+	/* UNDEFINED_PDU_EXPIRY_TIME, where nothing of the message is here. */
 	bench_pass(&b, 100 * SECOND - 1);
 	assert_int_equal(gb_gauges(&b).groups_others, 1);
+	bench_no_event(&b);
 	bench_pass(&b, 1);
+	gb_group_event(&b, PMUL_EV_LEAVE, A, 2, GB_POOL + 1);
 	assert_int_equal(gb_gauges(&b).groups_others, 0);
 	bench_pass(&b, 160 * SECOND);
 	bench_no_event(&b);
 	bench_pass(&b, 1 * SECOND); /* Expiry_Time and the skew of clocks */
 	gb_group_event(&b, PMUL_EV_LEAVE, A, 1, GB_POOL);
-	assert_int_equal(pmul_engine_deadline(b.e).us, PMUL_MONO_NEVER.us);
+	assert_int_equal(gb_gauges(&b).groups_joined, 0);
 	bench_stop(&b);
 }
 
@@ -225,6 +230,29 @@ test_a_complete_message_that_nobody_asks_for_is_left(void **state)
 }
 
 static void
+test_an_announce_that_comes_after_the_end_is_not_listened_to_for_long(
+    void **state)
+{
+	struct bench b;
+
+	(void)state;
+	gb_setup(&b, 2);
+	b.cfg.ack_pdu_repeats = 0;
+	bench_start(&b);
+	OK(bench_address(&b, A, 1, 1, 1, ME));
+	OK(bench_data(&b, A, 1, 1, "one"));
+	bench_received(&b, A, 1, "one");
+	bench_take_ack(&b, A, 1, 0);
+	OK(bench_address(&b, A, 1, 1, 0));
+	OK(gb_release(&b, A, 1, GB_POOL));
+	OK(gb_announce(&b, A, 1, GB_POOL, ME));
+	gb_group_event(&b, PMUL_EV_JOIN, A, 1, GB_POOL);
+	bench_pass(&b, 100 * SECOND);
+	gb_group_event(&b, PMUL_EV_LEAVE, A, 1, GB_POOL);
+	bench_stop(&b);
+}
+
+static void
 test_a_node_without_a_clock_counts_from_the_announce(void **state)
 {
 	struct bench b;
@@ -235,6 +263,7 @@ test_a_node_without_a_clock_counts_from_the_announce(void **state)
 	bench_start(&b);
 	OK(gb_announce_until(&b, A, 1, GB_POOL, ME, 1));
 	gb_group_event(&b, PMUL_EV_JOIN, A, 1, GB_POOL);
+	OK(bench_address(&b, A, 1, 2, 1, ME));
 	bench_pass(&b, 499 * SECOND);
 	bench_no_event(&b);
 	bench_pass(&b, 1 * SECOND);
@@ -268,6 +297,25 @@ test_who_listens_rejects_after_a_random_delay(void **state)
 	bench_take_nothing(&b);
 	assert_int_equal(
 	    pmul_engine_deadline(b.e).us < b.now.mono.us + 60 * SECOND, false);
+	bench_stop(&b);
+}
+
+static void
+test_a_reject_is_delayed_no_more_than_an_ack(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	gb_setup(&b, 2);
+	b.cfg.ack_delay_us = SECOND / 2;
+	bench_start(&b);
+	OK(gb_announce(&b, A, 1, GB_POOL, ME));
+	gb_group_event(&b, PMUL_EV_JOIN, A, 1, GB_POOL);
+	for (uint32_t i = 0; i < 20; i++)
+		OK(gb_request(&b, C, i, GB_POOL));
+	bench_pass(&b, SECOND / 2);
+	for (unsigned i = 0; i < 20; i++)
+		bench_take(&b, PMUL_REJECT);
 	bench_stop(&b);
 }
 
@@ -609,8 +657,10 @@ static const struct CMUnitTest tests[] = {
 	T(it_leaves_what_is_discarded_or_lost),
 	T(an_announce_that_is_never_released_expires),
 	T(a_complete_message_that_nobody_asks_for_is_left),
+	T(an_announce_that_comes_after_the_end_is_not_listened_to_for_long),
 	T(a_node_without_a_clock_counts_from_the_announce),
 	T(who_listens_rejects_after_a_random_delay),
+	T(a_reject_is_delayed_no_more_than_an_ack),
 	T(a_reject_that_somebody_else_made_needless_is_not_sent),
 	T(the_owner_of_a_group_may_ask_for_it_again),
 	T(who_does_not_listen_does_not_reject),
