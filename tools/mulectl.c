@@ -530,7 +530,6 @@ main(int argc, char **argv)
 		.socket = getenv("MULETEER_CONTROL"),
 		.after = -1,
 		.limit = -1,
-		.selectors = json_object(),
 	};
 	json_t *request, *result;
 	int code;
@@ -546,8 +545,11 @@ main(int argc, char **argv)
 		return mulectl_salvage(argv[3], argv[4]);
 	if (argc == 3 && strcmp(argv[1], "password") == 0)
 		return mulectl_password(argv[2]);
-	if (!parse_options(argc, argv, &o))
+	o.selectors = json_object();
+	if (!parse_options(argc, argv, &o)) {
+		json_decref(o.selectors);
 		return usage(stderr);
+	}
 	request = make_request(&o);
 	json_decref(o.selectors);
 	result = ask(o.socket, request, &code);
