@@ -1,6 +1,7 @@
 """What an operator does to the queue: hold, release, delete, retry, redirect,
 expire; by mulectl, on running gateways."""
 import os
+import socket
 import subprocess
 import time
 
@@ -39,6 +40,9 @@ class Late(Fleet):
         super().__init__(1, smtp=SLOW, **options)
         self.late = Sink()
         self.up = False
+        # Nobody else gets the port meanwhile, and nobody listens on it.
+        self.port = socket.socket()
+        self.port.bind(("127.0.0.1", self.late.port))
         config = self["ship1"].config
         with open(config, encoding="utf-8") as f:
             text = f.read().replace(f":{self.sinks['ship1'].port}",
@@ -47,10 +51,12 @@ class Late(Fleet):
             f.write(text)
 
     def open_server(self):
+        self.port.close()
         self.late.start()
         self.up = True
 
     def stop(self):
+        self.port.close()
         if self.up:
             self.late.stop()
         return super().stop()
