@@ -628,7 +628,7 @@ sched_recall(struct sched *s)
 {
 	struct sched_hop *h;
 
-	TAILQ_FOREACH (h, &s->hops, entry)
+	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = TAILQ_NEXT(h, entry))
 		hop_return_work(h);
 }
 
@@ -649,7 +649,7 @@ sched_look(struct sched *s, bool retry)
 {
 	struct sched_hop *h;
 
-	TAILQ_FOREACH (h, &s->hops, entry)
+	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = TAILQ_NEXT(h, entry))
 		if (retry)
 			h->blocked_until_us = 0;
 	ask_all(s);

@@ -1,6 +1,7 @@
 """What an operator does to the queue: hold, release, delete, retry, redirect,
 expire; by mulectl, on running gateways."""
 import os
+import socket
 import subprocess
 import time
 
@@ -39,6 +40,9 @@ class Late(Fleet):
         super().__init__(1, smtp=SLOW, **options)
         self.late = Sink()
         self.up = False
+        # Nobody else gets the port meanwhile, and nobody listens on it.
+        self.port = socket.socket()
+        self.port.bind(("127.0.0.1", self.late.port))
         config = self["ship1"].config
         with open(config, encoding="utf-8") as f:
             text = f.read().replace(f":{self.sinks['ship1'].port}",
@@ -47,10 +51,12 @@ class Late(Fleet):
             f.write(text)
 
     def open_server(self):
+        self.port.close()
         self.late.start()
         self.up = True
 
     def stop(self):
+        self.port.close()
         if self.up:
             self.late.stop()
         return super().stop()
@@ -133,6 +139,7 @@ def test_redirected_mail_goes_to_another_address_by_its_route():
         (line,) = ship.events("queue.redirected")
         assert 'to="<bob@ship1.example.mil>"' in line
         assert 'new="<dora@shore.example.mil>" hop=mule:hf1' in line
+        wait_for(lambda: recipients(ship) == 1, 20, "the Ack")
         # The other one to another server, the address as it is.
         other = Sink().start()
         good(ship, "queue", "redirect", "--all", "--to",
@@ -153,6 +160,26 @@ def test_expired_mail_is_reported_to_its_sender():
         assert b"bob@ship1.example.mil" in got[0][2]
         wait_for(lambda: recipients(ship) == 0, 20, "an empty queue")
         assert len(ship.events("queue.expired")) == 1
+
+
+def test_order_that_was_answered_survives_a_crash():
+    with Late() as fleet:
+        ship = fleet.wait_in_queue("bob", "carol", "dora")
+        good(ship, "queue", "delete", "--recipient",
+             "carol@ship1.example.mil")
+        good(ship, "queue", "hold", "--recipient", "dora@ship1.example.mil")
+        good(ship, "queue", "expire", "--recipient",
+             "bob@ship1.example.mil")
+        ship.kill()
+        ship.start()
+        # Whether the notification was made before or after.
+        got = fleet.sinks["shore"].wait(1, 20)
+        assert b"bob@ship1.example.mil" in got[0][2]
+        wait_for(lambda: recipients(ship) == 1, 20, "only what is held")
+        (row,) = ship.ask(cmd="queue.list")["rows"]
+        assert row["rcpt"].startswith("<dora@") and row["state"] == "held"
+        time.sleep(1)
+        assert fleet.sinks["shore"].count() == 1
 
 
 def test_deleted_mail_leaves_the_air_with_a_discard(tmp_path):

@@ -119,7 +119,8 @@ def test_radio_is_not_acknowledged_before_mail_is_refused():
         fleet.leave(15 * MIB)
         wait_for(lambda: shore.events("mule.relayed"), 30, "the Ack")
         fleet.sinks["ship1"].wait(2, 20)
-        assert shore.status()["queue"]["recipients"] == 0
+        wait_for(lambda: shore.status()["queue"]["recipients"] == 0, 20,
+                 "an empty queue")
 
 
 def test_restart_on_a_full_disk_keeps_what_is_in_the_queue():

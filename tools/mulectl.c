@@ -271,6 +271,16 @@ show_link(const json_t *l)
 		    num(x, "total"));
 }
 
+static const char *
+room_text(const char *room)
+{
+	if (strcmp(room, "none") == 0)
+		return ": too little, mail is refused";
+	if (strcmp(room, "no-radio") == 0)
+		return ": too little for what comes in by radio";
+	return "";
+}
+
 static void
 show_status(const json_t *r)
 {
@@ -284,9 +294,10 @@ show_status(const json_t *r)
 	    num(r, "pid"), num(r, "uptime_s"),
 	    json_is_true(json_object_get(r, "draining")) ? ", going down" : "");
 	printf("queue: %lld messages, %lld recipients, %lld transmissions, "
-	       "%lld quarantined\n",
+	       "%lld quarantined; %lld MiB free%s\n",
 	    num(q, "messages"), num(q, "recipients"), num(q, "transmissions"),
-	    num(q, "quarantined"));
+	    num(q, "quarantined"), num(q, "free") / (1024 * 1024),
+	    room_text(str(q, "room")));
 	printf("smtp:  %lld sessions in, %lld out; %lld accepted, %lld "
 	       "refused, %lld delivered, %lld deferred, %lld failed\n",
 	    num(s, "sessions_in"), num(s, "sessions_out"), num(s, "accepted"),
@@ -530,7 +541,6 @@ main(int argc, char **argv)
 		.socket = getenv("MULETEER_CONTROL"),
 		.after = -1,
 		.limit = -1,
-		.selectors = json_object(),
 	};
 	json_t *request, *result;
 	int code;
@@ -546,8 +556,11 @@ main(int argc, char **argv)
 		return mulectl_salvage(argv[3], argv[4]);
 	if (argc == 3 && strcmp(argv[1], "password") == 0)
 		return mulectl_password(argv[2]);
-	if (!parse_options(argc, argv, &o))
+	o.selectors = json_object();
+	if (!parse_options(argc, argv, &o)) {
+		json_decref(o.selectors);
 		return usage(stderr);
+	}
 	request = make_request(&o);
 	json_decref(o.selectors);
 	result = ask(o.socket, request, &code);

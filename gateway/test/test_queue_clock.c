@@ -56,6 +56,7 @@ check(struct fx *f, uint64_t waits, int64_t now_s)
 	assert_int_equal(f->x.expires_at, now_s + 500);
 	assert_int_equal(fx_tombstones(f, "hf1", now_s + 799, 9), 1);
 	assert_int_equal(f->stones[0].expires_at, now_s + 800);
+	assert_int_equal(f->stones[0].committed_at, now_s);
 	assert_int_equal(fx_emcon(f, "hf1"), 1);
 	assert_int_equal(f->emcon[0].since, now_s);
 	assert_int_equal(fx_next_partial(f, "hf1", now_s + 299, 0), QUEUE_OK);
@@ -124,7 +125,7 @@ static void
 test_times_move_with_a_clock_that_jumps_between_restarts(void **state)
 {
 	static const int64_t at[] = { NOW + YEARS(10), NOW, NOW - YEARS(10),
-		NOW + YEARS(10), NOW };
+		NOW + YEARS(10), NOW, NOW - 2 * 86400 };
 	struct fx *f = *state;
 	uint64_t waits = fill(f);
 

@@ -172,6 +172,58 @@ test_what_is_being_delivered_is_left_alone(void **state)
 	assert_int_equal(fx_ready(f, "mx:b", 1), 0);
 }
 
+struct handed {
+	bool answered;
+	size_t n;
+};
+
+static void
+on_handed(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
+{
+	struct handed *h = ctx;
+
+	(void)m;
+	(void)more;
+	assert_int_equal(rc, QUEUE_OK);
+	h->answered = true;
+	h->n = n;
+}
+
+/* Asked at once, the writer and the reader meet in every order. */
+static void
+test_message_is_handed_out_or_taken_away_never_both(void **state)
+{
+	struct fx *f = *state;
+	struct queue_operation o = { .action = QUEUE_DELETE };
+	size_t handed = 0, taken = 0;
+
+	fx_open(f);
+	for (size_t i = 0; i < 400; i++) {
+		struct answer a = { .f = f };
+		struct handed h = { .answered = false };
+		struct queue_txn *t = queue_txn_new();
+
+		o.message = fx_add(f, "mx:b", 0, 1, 10);
+		queue_txn_operate(t, &o);
+		f->answered = false;
+		if (i % 2 == 0)
+			queue_ready(f->q, "mx:b", 1, on_handed, &h);
+		queue_submit(f->q, &t, on_operated, &a);
+		if (i % 2 != 0)
+			queue_ready(f->q, "mx:b", 1, on_handed, &h);
+		while (!f->answered || !h.answered)
+			uv_run(&f->loop, UV_RUN_ONCE);
+		assert_int_equal(h.n + a.o.n, 1);
+		assert_int_equal(a.o.busy, h.n);
+		handed += h.n;
+		taken += a.o.n;
+		queue_unlease(f->q, "mx:b", o.message);
+		if (h.n != 0)
+			assert_int_equal(act(f, QUEUE_DELETE, o.message), 1);
+	}
+	print_message("%zu handed out, %zu taken away\n", handed, taken);
+}
+
 static void
 test_only_what_all_selectors_fit_is_touched(void **state)
 {
@@ -348,6 +400,7 @@ main(void)
 		FX_TEST(test_deleted_mail_is_gone_with_its_content),
 		FX_TEST(test_transmission_ends_with_its_last_recipient),
 		FX_TEST(test_what_is_being_delivered_is_left_alone),
+		FX_TEST(test_message_is_handed_out_or_taken_away_never_both),
 		FX_TEST(test_only_what_all_selectors_fit_is_touched),
 		FX_TEST(test_retry_makes_due_what_waits),
 		FX_TEST(
