@@ -36,6 +36,7 @@ SMTP_SRC := \
 	smtp/client_mail.c \
 	smtp/cmd.c \
 	smtp/data.c \
+	smtp/encode.c \
 	smtp/line.c \
 	smtp/param.c \
 	smtp/path.c \
