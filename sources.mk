@@ -151,6 +151,7 @@ SMTP_TESTS := \
 	client_dialogue \
 	client_limits \
 	client_server \
+	encode \
 	param \
 	reply \
 	server
