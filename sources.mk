@@ -38,6 +38,7 @@ SMTP_SRC := \
 	smtp/client_mail.c \
 	smtp/cmd.c \
 	smtp/data.c \
+	smtp/encode.c \
 	smtp/line.c \
 	smtp/param.c \
 	smtp/path.c \
@@ -163,6 +164,7 @@ SMTP_TESTS := \
 	client_dialogue \
 	client_limits \
 	client_server \
+	encode \
 	param \
 	reply \
 	server
