@@ -73,8 +73,8 @@ begin(void)
 	fd = REAL(open)(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, fd, 0);
+	control = mmap(
+	    NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (control == MAP_FAILED)
 		control = NULL;
 	close(fd);
@@ -261,8 +261,8 @@ sendmsg(int fd, const struct msghdr *m, int flags)
 }
 
 ssize_t
-sendto(int fd, const void *p, size_t len, int flags,
-    const struct sockaddr *to, socklen_t to_len)
+sendto(int fd, const void *p, size_t len, int flags, const struct sockaddr *to,
+    socklen_t to_len)
 {
 	announce(p, len);
 	return REAL(sendto)(fd, p, len, flags, to, to_len);
