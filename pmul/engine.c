@@ -286,8 +286,7 @@ accept_pdu(struct pmul_engine *e, const struct pmul_addr *from,
 	e->counters.bytes_in += pdu->length;
 	pmul_turn_heard(e, pdu);
 	peer = pmul_peer_find(e, pdu->source);
-	if (peer != NULL && pdu->type != PMUL_ACK &&
-	    pdu->type != PMUL_REJECT) {
+	if (peer != NULL && pdu->type != PMUL_ACK && pdu->type != PMUL_REJECT) {
 		peer->heard_at_us = e->now.mono.us;
 		if (from != NULL)
 			peer->addr = *from;
