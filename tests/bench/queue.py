@@ -118,9 +118,12 @@ def main():
                     servers[name] = start(name, directory)
                 for cell in cells:
                     for name in names:
-                        if wanted(patterns, name, *cell):
-                            found.setdefault((name, *cell), []).append(
-                                measure(servers[name], *cell))
+                        if not wanted(patterns, name, *cell):
+                            continue
+                        rate = measure(servers[name], *cell)
+                        found.setdefault((name, *cell), []).append(rate)
+                        print(name, *cell, f"{rate:.0f}", file=sys.stderr,
+                              flush=True)
             finally:
                 for server in servers.values():
                     server.stop()
