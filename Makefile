@@ -84,6 +84,7 @@ help:
 	@echo 'make torture      every fault at every call (hours)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
+	@echo 'make bench-queue  accepted messages a second beside Postfix and others, as root'
 	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
 	@echo 'make bench-engine   what a PDU costs as messages grow in number'
 	@echo 'make bench-zip    what compression saves, and what it costs'
@@ -357,6 +358,16 @@ bench-air:
 	$(Q).ci/install-packages packages-bench
 	$(Q)$(MAKE) --no-print-directory $(B)/muled $(B)/bench_norm
 	$(Q)set -f; MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/air.py $(CELLS)
+
+# CELLS='muled:10:50:kept postfix:10:50:*' RUNS=3: see tests/bench/queue.py.
+.PHONY: bench-queue
+bench-queue:
+	$(Q)[ "$$(id -u)" -eq 0 ] || { \
+	    echo 'make bench-queue needs root, for namespaces' >&2; exit 2; }
+	$(Q).ci/install-packages
+	$(Q).ci/fetch-mta
+	$(Q)$(MAKE) --no-print-directory $(B)/muled
+	$(Q)set -f; MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/queue.py $(CELLS)
 
 # --- installing --------------------------------------------------------------
 

@@ -41,7 +41,7 @@
 #define QUEUE_BATCH 1000
 
 /* A larger payload is a file, as a larger body is. */
-#define QUEUE_BLOB_MAX (64 * 1024)
+#define QUEUE_BLOB_MAX (128 * 1024)
 
 /* Quarantine: octets kept of each entry, and entries; the oldest goes. */
 #define QUEUE_QUARANTINE_BYTES (1024 * 1024)
