@@ -47,7 +47,7 @@ class Workload:
     def __init__(self, chain, number):
         self.chain = chain
         self.subjects = []
-        for size in (0, 100_000):
+        for size in (0, 200_000):
             subject = f"{number}-{size}"
             if submit(chain.gateways["a"], "bob@c.example.mil",
                       content(subject, size)):

@@ -19,7 +19,7 @@ QUEUED = re.compile(rb"250 2\.0\.0 Queued as (\d+)")
 
 def texts():
     """Small bodies and large ones, which are files."""
-    return {str(i): content(str(i), 90_000 if i % 4 == 3 else 500 * i)
+    return {str(i): content(str(i), 150_000 if i % 4 == 3 else 500 * i)
             for i in range(MESSAGES)}
 
 

@@ -151,7 +151,7 @@ fill(struct fx *f, struct all *a)
 	a->large = fx_add(f, "mx:r", 0, 1, 300000);
 	a->sent = add_sent(f, "hf1", 100);
 	assert_int_equal(fx_acked(f, f->transmission, 100), QUEUE_OK);
-	add_sent(f, "hf2", 100000);
+	add_sent(f, "hf2", 200000);
 	add_link_states(f);
 	/* Leased: no state on disk. */
 	assert_int_equal(fx_ready(f, "mx:r", 9), 2);
@@ -188,7 +188,7 @@ check_links(struct fx *f, const struct all *a)
 	assert_int_equal(f->x_nodes[0], 101);
 	assert_int_equal(fx_next(f, "hf2", NULL, 0), QUEUE_OK);
 	assert_int_equal(f->x.nnodes, 2);
-	assert_int_equal(f->len, 100000);
+	assert_int_equal(f->len, 200000);
 	assert_int_equal(fx_tombstones(f, "hf1", 1000, 9), 1);
 	assert_true(f->stones[0].owed);
 	assert_int_equal(fx_emcon(f, "hf1"), 2);
