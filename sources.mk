@@ -39,6 +39,8 @@ SMTP_SRC := \
 	smtp/cmd.c \
 	smtp/data.c \
 	smtp/encode.c \
+	smtp/message.c \
+	smtp/mime.c \
 	smtp/line.c \
 	smtp/param.c \
 	smtp/path.c \
@@ -72,6 +74,7 @@ GATEWAY_SRC := \
 	gateway/body.c \
 	gateway/clock.c \
 	gateway/control.c \
+	gateway/convert.c \
 	gateway/dial.c \
 	gateway/dns.c \
 	gateway/flow.c \
@@ -160,6 +163,7 @@ PMUL_TESTS := \
 	tx_resume
 
 SMTP_TESTS := \
+	mime \
 	client \
 	client_dialogue \
 	client_limits \
@@ -208,6 +212,7 @@ PMUL_FUZZ := \
 
 SMTP_FUZZ := \
 	client \
+	mime \
 	server
 
 MULE_FUZZ := \

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "gateway/clock.h"
+#include "gateway/convert.h"
 #include "gateway/dial.h"
 #include "gateway/flow.h"
 #include "gateway/log.h"
@@ -60,6 +61,7 @@ struct smtp_out {
 };
 
 static void pump(struct smtp_out *c);
+static void take(struct smtp_out *c);
 
 /* --- the end ---------------------------------------------------------------------- */
 
@@ -233,16 +235,6 @@ on_done(struct smtp_out *c, const struct smtp_client_event *ev)
 	    text, !ev->local);
 }
 
-/* A server without 8BITMIME gets what was only labelled as 8-bit. */
-static bool
-is_seven_bit(const char *body, uint64_t size)
-{
-	for (uint64_t i = 0; i < size; i++)
-		if ((unsigned char)body[i] > 127)
-			return false;
-	return true;
-}
-
 static bool
 set_message(struct smtp_out *c)
 {
@@ -264,9 +256,119 @@ set_message(struct smtp_out *c)
 	c->message.rcpt_lines = c->rcpt_lines;
 	c->message.nrcpts = d->nrcpts;
 	c->message.size = c->size;
-	c->message.seven_bit =
-	    c->body != NULL && is_seven_bit(c->body, c->size);
 	return true;
+}
+
+/* What the content is, as its sender has said. */
+static enum smtp_body
+declared_body(const struct smtp_out *c)
+{
+	struct smtp_envelope_line line;
+	struct smtp_mail_params p;
+
+	if (smtp_line_parse(c->message.from_line,
+		SMTP_PATH_NULL | SMTP_PATH_UTF8, &line) != SMTP_OK ||
+	    smtp_mail_params_parse(line.params, &p, NULL) != SMTP_OK)
+		return SMTP_BODY_NONE;
+	return p.body;
+}
+
+/* The message cannot go, now or at all; the connection is good for others. */
+static void
+pass_over(struct smtp_out *c, enum outcome_type type, const char *status,
+    const char *why)
+{
+	finish_delivery(c, type, status, why, false);
+	take(c);
+}
+
+static void
+hand_over(struct smtp_out *c)
+{
+	if (smtp_client_send(c->client, &c->message) == SMTP_OK)
+		return;
+	finish_delivery(c, OUTCOME_DEFERRED, "4.3.0", "out of memory", false);
+	smtp_client_quit(c->client);
+}
+
+/* The converted content takes the place of the other. */
+static int
+replace_content(struct smtp_out *c, struct body *b)
+{
+	const void *memory = body_memory(b);
+	uint64_t size = body_len(b);
+	char *copy = NULL;
+	int fd = -1;
+
+	if (memory != NULL || size == 0)
+		copy = malloc(size + 1);
+	else
+		fd = open(body_file(b), O_RDONLY | O_CLOEXEC);
+	if (copy == NULL && fd < 0)
+		return -ENOMEM;
+	if (copy != NULL && size > 0)
+		memcpy(copy, memory, size);
+	free(c->body);
+	c->body = copy;
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = fd;
+	c->size = c->message.size = size;
+	return 0;
+}
+
+static void
+on_converted(void *ctx, struct conversion_done *done)
+{
+	struct smtp_out *c = ctx;
+	int rc = done->rc;
+
+	c->pending--;
+	if (c->closing || c->delivery == NULL) {
+		body_free(&done->body);
+		maybe_free(c);
+		return;
+	}
+	if (rc == 0 && !done->as_is)
+		rc = replace_content(c, done->body);
+	body_free(&done->body);
+	c->message.converted = smtp_client_takes(c->client);
+	c->message.seven_bit = c->message.converted == SMTP_BODY_7BIT;
+	if (rc == SMTP_EMIME) {
+		pass_over(c, OUTCOME_FAILED, "5.6.3", done->why);
+	} else if (rc != 0) {
+		pass_over(c, OUTCOME_DEFERRED, "4.3.0",
+		    "cannot convert the content now");
+	} else {
+		if (!done->as_is)
+			log_event(GW_LOG_INFO, "smtp.converted",
+			    "message=%" PRIu64 " hop=%s to=%s octets=%" PRIu64,
+			    c->delivery->message, c->host,
+			    c->message.seven_bit ? "7BIT" : "8BITMIME",
+			    c->size);
+		hand_over(c);
+	}
+	pump(c);
+}
+
+/* RFC 6152 3, RFC 3030 3: what the server does not take is converted. */
+static void
+begin_or_convert(struct smtp_out *c)
+{
+	enum smtp_body takes = smtp_client_takes(c->client);
+	enum smtp_body declared = declared_body(c);
+
+	if (declared <= takes || declared < SMTP_BODY_8BITMIME ||
+	    c->size == 0) {
+		hand_over(c);
+		return;
+	}
+	c->pending++;
+	if (convert_start(c->gw->loop, queue_tmp_dir(c->gw->queue), c->body,
+		c->fd, c->size, takes, on_converted, c) != 0) {
+		c->pending--;
+		pass_over(c, OUTCOME_DEFERRED, "4.3.0", "out of memory");
+	}
 }
 
 static void
@@ -291,10 +393,9 @@ on_body(void *ctx, int rc, const void *data, size_t len, int fd)
 	}
 	if (rc == QUEUE_OK && !set_message(c))
 		rc = QUEUE_ENOMEM;
-	if (rc == QUEUE_OK &&
-	    smtp_client_send(c->client, &c->message) != SMTP_OK)
-		rc = QUEUE_ENOMEM;
-	if (rc != QUEUE_OK) {
+	if (rc == QUEUE_OK) {
+		begin_or_convert(c);
+	} else {
 		finish_delivery(
 		    c, OUTCOME_DEFERRED, "4.3.0", queue_strerror(rc), false);
 		smtp_client_quit(c->client);

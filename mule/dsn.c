@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "smtp/message.h"
+#include "smtp/mime.h"
+
 /* --- a text that grows ------------------------------------------------------------- */
 
 struct text {
@@ -365,78 +368,26 @@ mule_dsn_write(
 
 /* --- header sections ---------------------------------------------------------------------- */
 
-/* Offset behind the CR LF of the line at pos, or len. */
-static size_t
-line_end(const char *p, size_t len, size_t pos)
-{
-	const char *lf;
-
-	for (;;) {
-		lf = pos < len ? memchr(p + pos, '\n', len - pos) : NULL;
-		if (lf == NULL)
-			return len;
-		pos = (size_t)(lf - p) + 1;
-		if (pos >= 2 && p[pos - 2] == '\r')
-			return pos;
-	}
-}
-
 bool
 mule_is_text(const void *message, size_t len)
 {
-	const char *p = message;
-	size_t line = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		bool cr = i > 0 && p[i - 1] == '\r';
-
-		if (p[i] == '\0' || (p[i] == '\n') != cr || line > 998)
-			return false;
-		line = p[i] == '\n' ? 0 : p[i] == '\r' ? line : line + 1;
-	}
-	return len == 0 || p[len - 1] != '\r';
+	return smtp_mime_fits(message, len, SMTP_BODY_8BITMIME);
 }
 
 size_t
 mule_header_len(const void *message, size_t len)
 {
-	const char *p = message;
-	size_t pos = 0;
-
-	while (pos < len) {
-		size_t end = line_end(p, len, pos);
-
-		if (end - pos == 2 && p[pos] == '\r')
-			return pos;
-		pos = end;
-	}
-	return len;
-}
-
-/* The body of the field at pos, if it has that name; its line end included. */
-static bool
-is_field(const char *p, size_t header, size_t pos, const char *name,
-    struct smtp_str *ret_body)
-{
-	size_t n = strlen(name), end = line_end(p, header, pos);
-
-	if (n >= header - pos || p[pos + n] != ':' ||
-	    !smtp_str_is((struct smtp_str){ p + pos, n }, name))
-		return false;
-	ret_body->p = p + pos + n + 1;
-	ret_body->len = end - pos - n - 1;
-	return true;
+	return smtp_header_len(message, len);
 }
 
 size_t
 mule_header_count(const void *message, size_t len, const char *name)
 {
-	const char *p = message;
-	size_t header = mule_header_len(message, len), count = 0;
-	struct smtp_str body;
+	size_t header = smtp_header_len(message, len), pos = 0, count = 0;
+	struct smtp_field f;
 
-	for (size_t pos = 0; pos < header; pos = line_end(p, header, pos))
-		count += is_field(p, header, pos, name, &body);
+	while (smtp_field_next(message, header, &pos, &f))
+		count += smtp_str_is(f.name, name);
 	return count;
 }
 
@@ -463,13 +414,12 @@ trim(struct smtp_str s)
 bool
 mule_delivered_to(const void *message, size_t len, struct smtp_str mailbox)
 {
-	const char *p = message;
-	size_t header = mule_header_len(message, len);
-	struct smtp_str body;
+	size_t header = smtp_header_len(message, len), pos = 0;
+	struct smtp_field f;
 
-	for (size_t pos = 0; pos < header; pos = line_end(p, header, pos))
-		if (is_field(p, header, pos, "Delivered-To", &body) &&
-		    smtp_str_same(trim(body), mailbox))
+	while (smtp_field_next(message, header, &pos, &f))
+		if (smtp_str_is(f.name, "Delivered-To") &&
+		    smtp_str_same(trim(f.body), mailbox))
 			return true;
 	return false;
 }

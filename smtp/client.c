@@ -419,3 +419,9 @@ smtp_client_caps(const struct smtp_client *c)
 {
 	return &c->caps;
 }
+
+enum smtp_body
+smtp_client_takes(const struct smtp_client *c)
+{
+	return smtp_client_body(&c->caps);
+}

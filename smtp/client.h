@@ -33,6 +33,7 @@
 #ifndef MULETEER_SMTP_CLIENT_H
 #define MULETEER_SMTP_CLIENT_H
 
+#include "smtp/param.h"
 #include "smtp/reply.h"
 #include "smtp/smtp.h"
 
@@ -57,6 +58,9 @@ struct smtp_client_message {
 	size_t nrcpts;  /* at least 1 */
 	uint64_t size;  /* octets of content, exactly */
 	bool seven_bit; /* the content is known to have no octet over 127 */
+	/* What the content is now, if it was converted; NONE: as FROM-line
+	 * says. */
+	enum smtp_body converted;
 };
 
 enum smtp_client_event_type {
@@ -128,6 +132,12 @@ void smtp_client_output_sent(struct smtp_client *c, size_t n);
  */
 int smtp_client_send(
     struct smtp_client *c, const struct smtp_client_message *m) SMTP_NODISCARD;
+
+/*
+ * What content the server takes, by what it has offered: BINARYMIME (with
+ * CHUNKING), 8BITMIME, or 7BIT.
+ */
+enum smtp_body smtp_client_takes(const struct smtp_client *c);
 
 /*
  * The next piece of content, after CONTENT: 1 to SMTP_CLIENT_CONTENT_MAX

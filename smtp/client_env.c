@@ -142,6 +142,17 @@ rcpt_refusal(const struct smtp_caps *caps, const struct smtp_rcpt_params *p)
 	return smtp_str_is(end, ";C") ? NULL : &unchecked;
 }
 
+enum smtp_body
+smtp_client_body(const struct smtp_caps *caps)
+{
+	const unsigned binary = SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING;
+
+	if ((caps->extensions & binary) == binary)
+		return SMTP_BODY_BINARYMIME;
+	return (caps->extensions & SMTP_EXT_8BITMIME) != 0 ? SMTP_BODY_8BITMIME
+							   : SMTP_BODY_7BIT;
+}
+
 /* --- writing ------------------------------------------------------------- */
 
 static void
@@ -234,8 +245,11 @@ smtp_client_write_mail(struct smtp_line_writer *w, const struct smtp_caps *caps,
 
 	if (smtp_line_parse(m->from_line, SMTP_PATH_NULL | SMTP_PATH_UTF8,
 		&line) == SMTP_OK &&
-	    smtp_mail_params_parse(line.params, &params, NULL) == SMTP_OK)
+	    smtp_mail_params_parse(line.params, &params, NULL) == SMTP_OK) {
+		if (m->converted != SMTP_BODY_NONE)
+			params.body = m->converted;
 		why = refusal(caps, m, &params, line.params);
+	}
 	if (why == NULL) {
 		env.binary = params.body == SMTP_BODY_BINARYMIME;
 		env.utf8 = params.has_smtputf8;

@@ -15,6 +15,9 @@ struct smtp_client_refusal {
 	const char *status, *text;
 };
 
+/* What content the server takes: see smtp_client_takes(). */
+enum smtp_body smtp_client_body(const struct smtp_caps *caps);
+
 /* What MAIL has settled for the rest of the transaction. */
 struct smtp_client_env {
 	bool binary;      /* BODY=BINARYMIME */

@@ -60,8 +60,11 @@ put_quoted(struct smtp_encode *e, unsigned char c, bool escape, char *out)
 	if (e->column + width > LINE_MAX_COLUMNS - 1) {
 		out[n++] = '=';
 		n += line_end(e, out + n);
+		/* A line that was none before must not become a delimiter of
+		 * parts, whatever the boundary is. */
+		escape = escape || c == '-';
 	}
-	e->column += width;
+	e->column += escape ? 3 : 1;
 	if (!escape) {
 		out[n++] = (char)c;
 		return n;

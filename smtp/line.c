@@ -16,6 +16,7 @@ smtp_strerror(int err)
 	case SMTP_EUNKNOWN: return "unknown parameter";
 	case SMTP_ESTATE: return "not in this state";
 	case SMTP_ECLOSED: return "session is over";
+	case SMTP_EMIME: return "content cannot be converted";
 	default: return "unknown error";
 	}
 }

@@ -33,6 +33,7 @@ enum smtp_err {
 	SMTP_EUNKNOWN = -1107,   /* a parameter nobody knows */
 	SMTP_ESTATE = -1108,     /* the caller's mistake: not now */
 	SMTP_ECLOSED = -1109,    /* the session is over */
+	SMTP_EMIME = -1110,      /* content that cannot be converted */
 };
 
 /* English for an error code above; a static string, never NULL. */

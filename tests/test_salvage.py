@@ -16,7 +16,7 @@ LARGE = 5  # every so many is a file
 
 
 def content(n):
-    body = b"line %d of it\r\n" * (8000 if n % LARGE == 0 else 60)
+    body = b"line %d of it\r\n" * (16000 if n % LARGE == 0 else 60)
     return b"Subject: number %d\r\n\r\n" % n + body.replace(
         b"%d", b"%d" % n)
 
