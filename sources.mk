@@ -224,4 +224,5 @@ CFG_FUZZ := \
 PMUL_TEST_SRC := \
 	pmul/test/bench.c \
 	pmul/test/group_bench.c \
+	pmul/test/render.c \
 	pmul/test/sim.c

@@ -4,7 +4,8 @@
  * A line is a comment (#), empty, or
  *
  *	set NAME VALUE          a parameter, before anything is sent: nodes, or a
- *	                        member of struct pmul_config; times as 200ms 5s 2h
+ *	                        member of struct pmul_config; times as 200ms 5s 2h;
+ *	                        pool: so many dynamic groups, for all messages
  *	node N sends K PDUs to A B ... [priority=P] [life=TIME]
  *	                        the messages of a scenario are 1, 2, 3 ...
  *	drop N -> PDU for A     the next such PDU from N does not reach A
@@ -23,12 +24,12 @@
  *	                        that parameter and a little more
  *	expect N -> PDU ; PDU   what N sent next, in this order
  *	expect N event EVENT ; EVENT
- *	                        received MESSAGE, acked N, gave_up N, done, lost,
+ *	                        received MESSAGE, join, leave, acked N, gave_up N, done, lost,
  *				emcon_left N
  *	expect nothing          all that was sent and reported has been expected
  *
  * A PDU is its name and any of: msg= seq= (one or a..b) dest= (2,3 or none)
- * total= part= (only, first, middle, last) to= entries= complete missing=, and
+ * group= total= part= (only, first, middle, last) to= entries= complete missing=, and
  * for an Ack_PDU with several entries MESSAGE:complete, MESSAGE:missing=.
  * A scenario ends as if by "expect nothing".
  */
@@ -39,24 +40,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pmul/test/render.h"
 #include "pmul/test/sim.h"
 
 #define LOG_MAX 600
-#define LINE_MAX_ 400
 #define RULES_MAX 32
 #define MESSAGES_MAX 32
 #define LITTLE_US 100000
 
 /* Rendered PDUs or events, in order. */
 struct log {
-	char text[LOG_MAX][LINE_MAX_];
+	char text[LOG_MAX][RENDER_MAX];
 	unsigned count, expected;
 };
 
 struct rule {
 	bool twice;
 	unsigned from, to;
-	char pdu[LINE_MAX_];
+	char pdu[RENDER_MAX];
 };
 
 /* What a durable queue would know. */
@@ -89,119 +90,6 @@ stop(const struct scenario *sc, const char *what, const char *detail)
 	fail_msg("%s:%u: %s: %s", sc->path, sc->line, what, detail);
 }
 
-/* --- rendering --------------------------------------------------------------- */
-
-__attribute__((format(printf, 2, 3))) static void
-append(char *text, const char *format, ...)
-{
-	size_t used = strlen(text);
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(text + used, LINE_MAX_ - used, format, ap);
-	va_end(ap);
-}
-
-static void
-render_address(const struct pmul_pdu *pdu, char *text)
-{
-	static const char *const parts[] = { "middle", "last", "first",
-		"only" };
-
-	append(text, " total=%u part=%s dest=%s", pdu->total,
-	    parts[pdu->first * 2 + pdu->last], pdu->count == 0 ? "none" : "");
-	for (size_t i = 0; i < pdu->count; i++)
-		append(text, "%s%u", i > 0 ? "," : "",
-		    sim_node(pmul_pdu_dest(pdu, i).id));
-}
-
-static void
-render_entry(const struct pmul_ack_entry *entry, const char *name, char *text)
-{
-	uint16_t first, last;
-	size_t pos = 0;
-
-	if (entry->nmissing == 0) {
-		append(text, " %scomplete", name);
-		return;
-	}
-	append(text, " %smissing=", name);
-	for (bool more = false; pmul_ack_next_range(entry, &pos, &first, &last);
-	     more = true) {
-		append(text, "%s%u", more ? "," : "", first);
-		if (last > first)
-			append(text, "..%u", last);
-	}
-}
-
-static void
-render_ack(const struct pmul_pdu *pdu, char *text)
-{
-	struct pmul_ack_entry entry;
-	size_t pos = 0;
-
-	append(text, " entries=%u", pdu->count);
-	while (pmul_pdu_next_ack(pdu, &pos, &entry)) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "%u:", entry.msid);
-		if (pdu->count == 1)
-			append(text, " msg=%u", entry.msid);
-		render_entry(&entry, pdu->count == 1 ? "" : name, text);
-	}
-}
-
-static void
-render(const struct pmul_pdu *pdu, char *text)
-{
-	text[0] = '\0';
-	switch (pdu->type) {
-	case PMUL_DATA:
-		append(text, "Data_PDU msg=%u seq=%u", pdu->msid, pdu->seq);
-		break;
-	case PMUL_ADDRESS:
-		append(text, "Address_PDU msg=%u", pdu->msid);
-		render_address(pdu, text);
-		break;
-	case PMUL_EXTRA_ADDRESS:
-		append(text, "Extra_Address_PDU msg=%u", pdu->msid);
-		render_address(pdu, text);
-		break;
-	case PMUL_ACK:
-		append(text, "Ack_PDU");
-		render_ack(pdu, text);
-		break;
-	case PMUL_DISCARD:
-		append(text, "Discard_Message_PDU msg=%u", pdu->msid);
-		break;
-	case PMUL_ANNOUNCE:
-	case PMUL_REQUEST:
-	case PMUL_REJECT:
-	case PMUL_RELEASE:
-	case PMUL_FEC_ADDRESS:
-	case PMUL_EXTRA_FEC_ADDRESS: append(text, "unexpected type"); break;
-	}
-	append(text, " priority=%u", pdu->priority);
-}
-
-/* Whether every word of pattern is a word of text. */
-static bool
-matches(const char *pattern, const char *text)
-{
-	char copy[LINE_MAX_], whole[LINE_MAX_ + 2], word[LINE_MAX_ + 2];
-	char *save = NULL;
-
-	snprintf(copy, sizeof(copy), "%s", pattern);
-	snprintf(whole, sizeof(whole), " %s ", text);
-	for (char *w = strtok_r(copy, " \t", &save); w != NULL;
-	     w = strtok_r(NULL, " \t", &save)) {
-		snprintf(word, sizeof(word), " %s ", w);
-		if (strstr(whole, word) == NULL)
-			return false;
-	}
-	return true;
-}
-
 /* --- what happens -------------------------------------------------------------- */
 
 static char *
@@ -220,22 +108,23 @@ on_sent(struct sim *s, unsigned from, const struct pmul_pdu *pdu,
 	struct scenario *sc = s->ctx;
 	char *text = log_line(sc, &sc->pdus[from - 1]);
 
-	render(pdu, text);
+	render_pdu(pdu, text);
 	if (!where->multicast)
-		append(text, " to=%u", sim_node(where->node));
+		render_append(text, " to=%u", sim_node(where->node));
 }
 
 static bool
 on_reach(struct sim *s, unsigned from, unsigned to, const struct pmul_pdu *pdu)
 {
 	struct scenario *sc = s->ctx;
-	char text[LINE_MAX_];
+	char text[RENDER_MAX];
 
-	render(pdu, text);
+	render_pdu(pdu, text);
 	for (unsigned i = 0; i < sc->nrules; i++) {
 		struct rule *r = &sc->rules[i];
 
-		if (r->from != from || r->to != to || !matches(r->pdu, text))
+		if (r->from != from || r->to != to ||
+		    !render_matches(r->pdu, text))
 			continue;
 		r->from = 0; /* once */
 		s->channel.dup_pct = r->twice ? 100 : 0;
@@ -254,26 +143,26 @@ on_event(struct sim *s, unsigned node, const struct pmul_event *ev)
 
 	switch (ev->type) {
 	case PMUL_EV_RECEIVED:
-		append(text, "received %u", ev->id);
+		render_append(text, "received %u", ev->id);
 		m->received |= UINT64_C(1) << node;
 		break;
-	case PMUL_EV_LOST: append(text, "lost %u", ev->id); break;
+	case PMUL_EV_LOST: render_append(text, "lost %u", ev->id); break;
 	case PMUL_EV_ACKED:
-		append(text, "acked %u", sim_node(ev->peer));
+		render_append(text, "acked %u", sim_node(ev->peer));
 		m->to &= ~(UINT64_C(1) << sim_node(ev->peer));
 		break;
 	case PMUL_EV_GAVE_UP:
-		append(text, "gave_up %u", sim_node(ev->peer));
+		render_append(text, "gave_up %u", sim_node(ev->peer));
 		m->to &= ~(UINT64_C(1) << sim_node(ev->peer));
 		break;
-	case PMUL_EV_DONE: append(text, "done"); break;
+	case PMUL_EV_DONE: render_append(text, "done"); break;
 	case PMUL_EV_EMCON_LEFT:
-		append(text, "emcon_left %u", sim_node(ev->peer));
+		render_append(text, "emcon_left %u", sim_node(ev->peer));
 		break;
-	case PMUL_EV_JOIN: append(text, "join"); break;
-	case PMUL_EV_LEAVE: append(text, "leave"); break;
+	case PMUL_EV_JOIN: render_append(text, "join"); break;
+	case PMUL_EV_LEAVE: render_append(text, "leave"); break;
 	}
-	append(text, " msg=%u", ev->id);
+	render_append(text, " msg=%u", ev->id);
 }
 
 static void
@@ -283,6 +172,7 @@ begin(struct scenario *sc)
 		return;
 	sc->started = true;
 	sim_init(&sc->sim, 1, sc->nnodes, &sc->cfg);
+	sc->sim.dynamic = sc->cfg.pool_last != 0;
 	sc->sim.channel.delay_us = 1000;
 	sc->sim.ctx = sc;
 	sc->sim.sent = on_sent;
@@ -379,7 +269,16 @@ cmd_set(struct scenario *sc, char *rest)
 		c->ack_pdu_repeats = (uint32_t)number(sc, value);
 	else if (strcmp(name, "ack_delay_us") == 0)
 		c->ack_delay_us = duration(sc, value);
-	else if (strcmp(name, "undefined_expiry_us") == 0)
+	else if (strcmp(name, "wait_for_reject_us") == 0)
+		c->wait_for_reject_us = duration(sc, value);
+	else if (strcmp(name, "announce_delay_us") == 0)
+		c->announce_delay_us = duration(sc, value);
+	else if (strcmp(name, "announce_ct") == 0)
+		c->announce_ct = (uint32_t)number(sc, value);
+	else if (strcmp(name, "pool") == 0) {
+		c->pool_first = RENDER_POOL;
+		c->pool_last = RENDER_POOL + (uint32_t)number(sc, value) - 1;
+	} else if (strcmp(name, "undefined_expiry_us") == 0)
 		c->undefined_expiry_us = duration(sc, value);
 	else
 		stop(sc, "no such parameter", name);
@@ -454,8 +353,8 @@ take(struct scenario *sc, struct log *log, const char *pattern)
 {
 	if (log->expected == log->count)
 		stop(sc, "did not happen", pattern);
-	if (!matches(pattern, log->text[log->expected])) {
-		char both[3 * LINE_MAX_];
+	if (!render_matches(pattern, log->text[log->expected])) {
+		char both[3 * RENDER_MAX];
 
 		snprintf(both, sizeof(both), "%s\n\tbut: %s", pattern,
 		    log->text[log->expected]);
@@ -469,7 +368,7 @@ take(struct scenario *sc, struct log *log, const char *pattern)
 static void
 take_all(struct scenario *sc, struct log *log, char *pattern)
 {
-	char *seq = strstr(pattern, "seq="), one[2 * LINE_MAX_];
+	char *seq = strstr(pattern, "seq="), one[2 * RENDER_MAX];
 	unsigned first, last;
 	int used = 0;
 
@@ -612,7 +511,7 @@ resume(struct scenario *sc, uint32_t msid)
 		.msid = msid,
 		.priority = m->priority,
 		.expiry = { m->expiry },
-		.group = 239,
+		.group = sc->sim.dynamic ? 0 : 239,
 		.dests = dests,
 		.data = calloc(1, m->len),
 		.len = m->len,
