@@ -114,37 +114,36 @@ static void
 test_parts_are_converted_wherever_they_are(void **state)
 {
 	(void)state;
-	SEVEN(
+	SEVEN(V TYPE("multipart/mixed; boundary=\"a b\"") CTE(
+		  "8bit") "\r\npre\xc3\xa4\r\n--a b\r\n\r\nplain\r\n--a b  "
+			  "\r\n" TYPE(
+			      "(c) multipart / alternative ; "
+			      "x=y;\r\n\tBoundary = a") "\r\n--a\r\n" TYPE("i"
+									   "m"
+									   "a"
+									   "g"
+									   "e"
+									   "/"
+									   "p"
+									   "n"
+									   "g")
+			      CTE("binary") "\r\n\xff\r\n--a\r\n" TYPE(
+				  "message/rfc822")
+				  CTE("8bit") "\r\nSubject: y\r\n" V CTE(
+				      "8bit") "\r\nabcdefghijkl\xe4\r\n\r\n--"
+					      "a--\r\n--a b\r\n--a "
+					      "b--\r\npost\xff",
 	    V TYPE("multipart/mixed; boundary=\"a b\"")
-		CTE("8bit") "\r\npre\xc3\xa4\r\n--a b\r\n\r\nplain\r\n--a b  "
-			    "\r\n" TYPE(
-				"(c) multipart / alternative ; "
-				"x=y;\r\n\tBoundary = a") "\r\n--a\r\n" TYPE("i"
-									     "m"
-									     "a"
-									     "g"
-									     "e"
-									     "/"
-									     "p"
-									     "n"
-									     "g")
-				CTE("binary") "\r\n\xff\r\n--a\r\n" TYPE(
-				    "message/rfc822")
-				    CTE("8bit") "\r\nSubject: y\r\n" V CTE(
-					"8bit") "\r\nabcdefghijkl\xe4\r\n\r\n--"
-						"a--\r\n--a b\r\n--a "
-						"b--\r\npost\xff",
-	    V TYPE("multipart/mixed; boundary=\"a b\"")
-		CTE("7bit") "\r\n--a b\r\n\r\nplain\r\n--a b\r\n" TYPE("(c) "
-								       "multipa"
-								       "rt / "
-								       "alterna"
-								       "tive ; "
-								       "x=y;"
-								       "\r\n\tB"
-								       "oundary"
-								       " = a") "\r\n--a\r\n" TYPE(
-		    "image/png")
+		CTE("7bit") "\r\n--a b\r\n\r\nplain\r\n--a b\r\n" TYPE(
+		    "(c) "
+		    "multipa"
+		    "rt / "
+		    "alterna"
+		    "tive ; "
+		    "x=y;"
+		    "\r\n\tB"
+		    "oundary"
+		    " = a") "\r\n--a\r\n" TYPE("image/png")
 		    CTE("base64") "\r\n/w==\r\n\r\n--a\r\n" TYPE(
 			"message/rfc822")
 			CTE("7bit") "\r\nSubject: y\r\n" V CTE(
@@ -157,20 +156,23 @@ static void
 test_one_boundary_may_begin_like_another(void **state)
 {
 	(void)state;
-	SEVEN(V TYPE("multipart/mixed; boundary=b") "\r\n--b\r\n" TYPE("multipa"
-								       "rt/"
-								       "mixed; "
-								       "boundar"
-								       "y=bb") "\r\n--bb\r\n" CTE(
-		  "8bit") "\r\nabcdefghijkl\xe4\r\n\r\n--bb--\r\n--b--\r\n",
-	    V
-		TYPE("multipart/mixed; boundary=b") "\r\n--b\r\n" TYPE("multipa"
-								       "rt/"
-								       "mixed; "
-								       "boundar"
-								       "y=bb") "\r\n--bb\r\n" CTE(
-		    "quoted-printable") "\r\nabcdefghijkl=E4\r\n\r\n--bb--"
-					"\r\n\r\n--b--\r\n");
+	SEVEN(V TYPE("multipart/mixed; boundary=b") "\r\n--b\r\n" TYPE(
+		  "multipa"
+		  "rt/"
+		  "mixed; "
+		  "boundar"
+		  "y=bb") "\r\n--bb\r\n" CTE("8bit") "\r\nabcdefghijkl\xe4\r\n"
+						     "\r\n--bb--\r\n--b--\r\n",
+	    V TYPE("multipart/mixed; boundary=b") "\r\n--b\r\n" TYPE(
+		"multipa"
+		"rt/"
+		"mixed; "
+		"boundar"
+		"y=bb") "\r\n--bb\r\n" CTE("quoted-printable") "\r\nabcdefghijk"
+							       "l=E4\r\n\r\n--"
+							       "bb--"
+							       "\r\n\r\n--b--"
+							       "\r\n");
 }
 
 /* A long line whose break would put it at the beginning of a line. */
@@ -267,16 +269,22 @@ test_what_is_not_understood_is_refused(void **state)
 static void
 test_depth_is_limited(void **state)
 {
+	static const char shell[] = V TYPE("message/rfc822") "\r\n";
+	static const char inside[] = V "\r\n\xe4\r\n";
 	char *in = calloc(1, 20000);
 	struct sink *s = malloc(sizeof(*s));
 
 	(void)state;
 	for (unsigned depth = 5; depth <= 100; depth += 95) {
-		in[0] = '\0';
-		for (unsigned i = 0; i < depth; i++)
-			strcat(in, V TYPE("message/rfc822") "\r\n");
-		strcat(in, V "\r\n\xe4\r\n");
-		assert_int_equal(convert(in, strlen(in), SMTP_BODY_7BIT, s),
+		size_t n = 0;
+
+		for (unsigned i = 0; i < depth; i++) {
+			memcpy(in + n, shell, sizeof(shell) - 1);
+			n += sizeof(shell) - 1;
+		}
+		memcpy(in + n, inside, sizeof(inside) - 1);
+		n += sizeof(inside) - 1;
+		assert_int_equal(convert(in, n, SMTP_BODY_7BIT, s),
 		    depth == 5 ? SMTP_OK : SMTP_EMIME);
 	}
 	free(in);
