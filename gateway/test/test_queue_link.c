@@ -459,6 +459,28 @@ test_queue_of_version_1_goes_on(void **state)
 	assert_int_equal(fx_stats(f).transmissions, 0);
 }
 
+/* Rounds are known, a warning is not. */
+static void
+test_queue_of_version_2_goes_on(void **state)
+{
+	struct fx *f = *state;
+
+	open_old(f, "gateway/test/queue-v2.sql");
+	assert_int_equal(f->warnings, 0);
+	assert_int_equal(rows(f, "PRAGMA user_version"), 4);
+	assert_int_equal(
+	    rows(f, "SELECT count(*) FROM message WHERE warn_at = 0"), 2);
+	assert_int_equal(fx_stats(f).messages, 2);
+	assert_int_equal(fx_next(f, "hf1", NULL, 0), QUEUE_OK);
+	assert_true(f->has_x);
+	assert_int_equal(f->x.rounds, 2);
+	assert_int_equal(f->x.emcon_rounds, 1);
+	assert_int_equal(fx_read_body(f, f->x.message), QUEUE_OK);
+	assert_int_equal(fx_acked(f, f->x.id, f->x_nodes[0]), QUEUE_OK);
+	fx_reopen(f);
+	assert_int_equal(fx_stats(f).transmissions, 0);
+}
+
 /* What muled 3 left when it stopped with a message on the air. */
 static void
 test_queue_of_version_3_goes_on(void **state)
@@ -505,6 +527,7 @@ main(void)
 		FX_TEST(test_partial_messages_are_bounded),
 		FX_TEST(test_damaged_pieces_are_told_with_their_message),
 		FX_TEST(test_queue_of_version_1_goes_on),
+		FX_TEST(test_queue_of_version_2_goes_on),
 		FX_TEST(test_queue_of_version_3_goes_on),
 	};
 
