@@ -73,6 +73,8 @@ struct cfg_listen {
 	bool require_auth; /* no mail before AUTH */
 	bool urgent;       /* who may relay may be urgent: MT-PRIORITY > 0 */
 	uint64_t greeting_delay_us; /* who talks before it is turned away */
+	uint64_t
+	    future_release_us; /* mail may be held so long; 0: not offered */
 };
 
 struct cfg_smtp {

@@ -115,6 +115,8 @@ static const struct field listen_fields[] = {
 	FLAG("urgent", cfg_listen, urgent, true),
 	NUM("greeting_delay", FIELD_DURATION, cfg_listen, greeting_delay_us, 0,
 	    MINUTE, 0),
+	NUM("future_release", FIELD_DURATION, cfg_listen, future_release_us, 0,
+	    365 * DAY, 0),
 };
 static const struct schema listen_schema = {
 	"a listener",

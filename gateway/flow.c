@@ -96,6 +96,19 @@ flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
 		m->warn_at = m->deliver_by > 0 ? m->deliver_by : 1;
 }
 
+void
+flow_hold(int64_t until, struct queue_message *m)
+{
+	int64_t later = until - m->accepted_at;
+
+	if (later <= 0)
+		return;
+	if (m->by_mode != 'R')
+		m->expires_at += later;
+	if (m->warn_at > 0 && m->by_mode != 'N')
+		m->warn_at += later;
+}
+
 /* --- lines -------------------------------------------------------------------------- */
 
 static struct smtp_str

@@ -54,6 +54,12 @@ int64_t flow_retry_at(const struct cfg_smtp *cfg, uint32_t attempts,
 void flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
     struct queue_message *m);
 
+/*
+ * RFC 4865: m is held until then; its lifetime, and the time after which its
+ * sender is warned, count from there.  0: it is not held.
+ */
+void flow_hold(int64_t until, struct queue_message *m);
+
 /* --- lines ---------------------------------------------------------------------- */
 
 /* A command line with all its extensions fits. */

@@ -66,6 +66,25 @@ lower_priority(struct intake *c)
 	return true;
 }
 
+/*
+ * RFC 4865 4: until when the message is held; false if that is past, further
+ * away than was offered, or after the deadline of its BY.
+ */
+static bool
+set_hold(struct intake *c, const struct smtp_mail_params *p)
+{
+	int64_t now_s = clock_wall_s(), until = p->hold_until;
+
+	c->hold_until = 0;
+	if (!p->has_hold_for && !p->has_hold_until)
+		return true;
+	if (p->has_hold_for)
+		until = now_s + (int64_t)p->hold_for_s;
+	c->hold_until = until;
+	return until >= now_s && until - now_s <= (int64_t)c->hold_max_s &&
+	       (p->by == SMTP_BY_NONE || until - now_s <= p->by_seconds);
+}
+
 void
 intake_mail(struct intake *c, const struct smtp_server_event *ev)
 {
@@ -79,6 +98,11 @@ intake_mail(struct intake *c, const struct smtp_server_event *ev)
 		c->gw->room, ev->mail.has_size ? ev->mail.size : 0)) {
 		smtp_server_reply(
 		    c->server, 452, "4.3.1", "Insufficient system storage");
+		return;
+	}
+	if (!set_hold(c, &ev->mail)) {
+		smtp_server_reply(c->server, 501, "5.5.4",
+		    "The message cannot be held until then");
 		return;
 	}
 	c->from_line = copy(ev->line);
@@ -352,6 +376,10 @@ tell_sched(struct intake *c)
 {
 	struct gateway *gw = c->gw;
 
+	if (c->hold_until > 0) {
+		sched_due_at(gw->sched, c->hold_until);
+		return;
+	}
 	for (size_t i = 0; i < c->nrcpts; i++) {
 		/* Neighbours mostly share their next hop. */
 		if (i > 0 && strcmp(c->rcpts[i].hop, c->rcpts[i - 1].hop) == 0)
@@ -454,6 +482,10 @@ intake_message(struct intake *c)
 		return;
 	}
 	flow_set_times(gw->cfg, &c->mail, &m);
+	flow_hold(c->hold_until, &m);
+	/* Also those who turn out to have had it: one word to the sender, then. */
+	for (size_t i = 0; i < c->nrcpts; i++)
+		c->rcpts[i].next_at = c->hold_until;
 	c->size = m.size;
 	t = queue_txn_new();
 	if (t == NULL || !turn_back_circles(c) ||

@@ -23,7 +23,9 @@ struct intake {
 	struct smtp_server *server;
 	char peer[INET6_ADDRSTRLEN];
 	bool may_relay;
-	bool urgent; /* ...and be urgent, if it may relay */
+	uint64_t hold_max_s; /* FUTURERELEASE */
+	int64_t hold_until;  /* ...of this message; 0: now */
+	bool urgent;         /* ...and be urgent, if it may relay */
 	/*
 	 * The message was answered, or would have been: called once for each
 	 * time committing was true.  gone tells the intake that the session is

@@ -34,6 +34,7 @@ struct notice {
 	void *ctx;
 	struct notified made;
 	char envid[SMTP_LINE_MAX];
+	char held[48]; /* as it was asked for */
 	bool full, utf8;
 	/* To the sender, and a copy to who wants to know of failures. */
 	struct route routes[2];
@@ -203,6 +204,7 @@ write_text(struct notice *n, const char *original, size_t len, char **ret_text,
 		.arrival = clock_date(d->accepted_at, arrival),
 		.deliver_by =
 		    d->by_mode != 0 ? clock_date(d->deliver_by, by) : "",
+		.future_release = n->held,
 		.rcpts = rcpts,
 		.original = original,
 		.original_len = len,
@@ -401,6 +403,10 @@ add_sender(struct notice *n, enum mule_dsn_action worst)
 		/* RFC 3461 4.3: of failures only. */
 		n->full = p.ret == SMTP_RET_FULL && worst == MULE_DSN_FAILED;
 		n->utf8 = p.has_smtputf8;
+		if (p.hold.len > 0)
+			snprintf(n->held, sizeof(n->held), "%s;%.*s",
+			    p.has_hold_for ? "for" : "until", (int)p.hold.len,
+			    p.hold.p);
 		if (p.has_envid)
 			decode(n->envid, sizeof(n->envid), p.envid);
 	}

@@ -585,6 +585,16 @@ sched_work(struct sched *s, const char *hop)
 		ask(h);
 }
 
+void
+sched_due_at(struct sched *s, int64_t at_s)
+{
+	int64_t wait_s = at_s - clock_wall_s();
+	uint64_t ms = wait_s > 0 ? (uint64_t)wait_s * 1000 : 0;
+
+	if (s->timer_open && ms < uv_timer_get_due_in(&s->timer))
+		uv_timer_start(&s->timer, s->timer.timer_cb, ms, LOOK_MS);
+}
+
 static void
 on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
 {

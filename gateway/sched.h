@@ -76,6 +76,8 @@ void sched_abort(struct sched *s);
 
 /* A committed transaction gave hop something to do. */
 void sched_work(struct sched *s, const char *hop);
+/* ...but not before that time. */
+void sched_due_at(struct sched *s, int64_t at_s);
 
 /*
  * Before an operator changes the queue: give back what was fetched ahead, so

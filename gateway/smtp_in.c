@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <time.h>
 
+#include "gateway/clock.h"
 #include "gateway/intake.h"
 #include "gateway/log.h"
 #include "gateway/login.h"
@@ -33,6 +35,7 @@ struct listener {
 	struct smtp_server_config server; /* of its sessions */
 	struct tls_context *tls;          /* NULL: none */
 	struct sasl_users *users;         /* NULL: none */
+	char future_release[64];          /* as offered to the next session */
 	bool open;
 };
 
@@ -446,6 +449,7 @@ conn_new(struct smtp_in *s, const struct listener *l)
 	c->intake.committed = on_answered;
 	c->intake.ctx = c;
 	c->intake.urgent = l->cfg->urgent;
+	c->intake.hold_max_s = l->cfg->future_release_us / 1000000;
 	c->login = (struct login){
 		.loop = s->gw->loop,
 		.server = c->server,
@@ -482,6 +486,22 @@ begin(struct conn *c)
 	}
 }
 
+/* RFC 4865 3: the longest interval, and until when that is now. */
+static void
+set_future_release(struct listener *l)
+{
+	uint64_t max_s = l->cfg->future_release_us / 1000000;
+	time_t until = (time_t)(clock_wall_s() + (int64_t)max_s);
+	struct tm tm;
+
+	if (max_s == 0 || gmtime_r(&until, &tm) == NULL)
+		return;
+	snprintf(l->future_release, sizeof(l->future_release),
+	    "%" PRIu64 " %04d-%02d-%02dT%02d:%02d:%02dZ", max_s,
+	    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+	    tm.tm_sec);
+}
+
 static void
 on_connection(uv_stream_t *stream, int status)
 {
@@ -493,6 +513,7 @@ on_connection(uv_stream_t *stream, int status)
 		    uv_strerror(status));
 		return;
 	}
+	set_future_release(l);
 	c = conn_new(l->in, l);
 	if (c == NULL)
 		return;
@@ -555,6 +576,9 @@ set_server_config(struct listener *l, const struct cfg *cfg)
 		l->server.extensions |= SMTP_EXT_STARTTLS;
 	if (l->users != NULL)
 		l->server.extensions |= SMTP_EXT_AUTH;
+	if (l->cfg->future_release_us >= 1000000)
+		l->server.extensions |= SMTP_EXT_FUTURERELEASE;
+	l->server.future_release = l->future_release;
 	l->server.auth_mechanisms = SASL_MECHANISMS;
 	l->server.tls_required = l->cfg->require_tls;
 	l->server.auth_required = l->cfg->require_auth;

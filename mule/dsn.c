@@ -302,6 +302,7 @@ put_status(struct text *t, const struct mule_dsn *d)
 	field(t, "Reporting-MTA", "dns; ", d->hostname);
 	field(t, "Arrival-Date", "", d->arrival);
 	field(t, "Deliver-By-Date", "", d->deliver_by);
+	field(t, "Future-Release-Request", "", d->future_release);
 	for (size_t i = 0; i < d->nrcpts; i++)
 		put_rcpt(t, &d->rcpts[i]);
 }

@@ -45,10 +45,11 @@ struct mule_dsn {
 	const char *date;       /* RFC 5322 */
 	const char *message_id; /* without brackets */
 	const char *boundary;
-	const char *envid;       /* decoded from xtext */
-	const char *arrival;     /* RFC 5322 date */
-	const char *deliver_by;  /* RFC 5322 date */
-	const char *explanation; /* further lines for people, LF between */
+	const char *envid;          /* decoded from xtext */
+	const char *arrival;        /* RFC 5322 date */
+	const char *deliver_by;     /* RFC 5322 date */
+	const char *future_release; /* "for;10", "until;TIME"; RFC 4865 5 */
+	const char *explanation;    /* further lines for people, LF between */
 	const struct mule_dsn_rcpt *rcpts;
 	size_t nrcpts;
 	/* The original: all of it (full), or its header section. */

@@ -17,6 +17,8 @@
 
 static const struct smtp_str empty = { "", 0 };
 
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
 static bool
 is_digit(char c)
 {
@@ -364,6 +366,73 @@ parse_smtputf8(struct smtp_str v, struct smtp_mail_params *p)
 	return v.len == 0;
 }
 
+static bool
+parse_hold_for(struct smtp_str v, struct smtp_mail_params *p)
+{
+	p->has_hold_for = true;
+	p->hold = v;
+	return !p->has_hold_until && parse_number(v, 9, &p->hold_for_s);
+}
+
+/* len digits of s from at on. */
+static bool
+parse_digits(struct smtp_str s, size_t at, size_t len, uint64_t *ret_v)
+{
+	return at + len <= s.len &&
+	       parse_number((struct smtp_str){ s.p + at, len }, len, ret_v);
+}
+
+/* Days from 1970 to that day of the proleptic Gregorian calendar. */
+static int64_t
+days(int64_t y, int64_t m, int64_t d)
+{
+	/* Years that begin in March end with the day that leaps. */
+	y -= m <= 2;
+	m += m <= 2 ? 9 : -3;
+	return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + d -
+	       719469;
+}
+
+/* RFC 3339 5.6: YYYY-MM-DDTHH:MM:SS, then Z or +HH:MM; no fractions. */
+static bool
+parse_date_time(struct smtp_str v, int64_t *ret_s)
+{
+	static const struct {
+		size_t at, len;
+		uint64_t least, most;
+	} parts[] = { { 0, 4, 1970, 9999 }, { 5, 2, 1, 12 }, { 8, 2, 1, 31 },
+		{ 11, 2, 0, 23 }, { 14, 2, 0, 59 }, { 17, 2, 0, 60 } };
+	uint64_t n[6], h = 0, min = 0;
+	bool zulu, ahead;
+
+	for (size_t i = 0; i < COUNT(parts); i++)
+		if (!parse_digits(v, parts[i].at, parts[i].len, &n[i]) ||
+		    n[i] < parts[i].least || n[i] > parts[i].most)
+			return false;
+	if (v.len < 20 || v.p[4] != '-' || v.p[7] != '-' ||
+	    (v.p[10] != 'T' && v.p[10] != 't') || v.p[13] != ':' ||
+	    v.p[16] != ':')
+		return false;
+	zulu = v.len == 20 && (v.p[19] == 'Z' || v.p[19] == 'z');
+	ahead = v.p[19] == '+';
+	if (!zulu && (v.len != 25 || (!ahead && v.p[19] != '-') ||
+			 v.p[22] != ':' || !parse_digits(v, 20, 2, &h) ||
+			 !parse_digits(v, 23, 2, &min) || h > 23 || min > 59))
+		return false;
+	*ret_s = days((int64_t)n[0], (int64_t)n[1], (int64_t)n[2]) * 86400 +
+		 (int64_t)(n[3] * 3600 + n[4] * 60 + n[5]) -
+		 (ahead ? 1 : -1) * (int64_t)(h * 3600 + min * 60);
+	return true;
+}
+
+static bool
+parse_hold_until(struct smtp_str v, struct smtp_mail_params *p)
+{
+	p->has_hold_until = true;
+	p->hold = v;
+	return !p->has_hold_for && parse_date_time(v, &p->hold_until);
+}
+
 /* NEVER alone, or a list of the others: RFC 3461 4.1. */
 static bool
 parse_notify(struct smtp_str v, struct smtp_rcpt_params *p)
@@ -442,6 +511,8 @@ static const struct mail_param mail_params[] = {
 	{ "AUTH", true, parse_auth },
 	{ "SUBMITTER", true, parse_submitter },
 	{ "SMTPUTF8", false, parse_smtputf8 },
+	{ "HOLDFOR", true, parse_hold_for },
+	{ "HOLDUNTIL", true, parse_hold_until },
 };
 
 struct rcpt_param {
@@ -454,8 +525,6 @@ static const struct rcpt_param rcpt_params[] = {
 	{ "ORCPT", parse_orcpt },
 	{ "RRVS", parse_rrvs },
 };
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static size_t
 find_mail_param(struct smtp_str keyword)

@@ -81,6 +81,11 @@ struct smtp_mail_params {
 	bool by_trace;
 	bool has_auth, has_submitter, has_smtputf8;
 	struct smtp_str auth, submitter; /* xtext as given */
+	/* RFC 4865: HOLDFOR or HOLDUNTIL, only one of them. */
+	bool has_hold_for, has_hold_until;
+	uint64_t hold_for_s;
+	int64_t hold_until;   /* seconds since 1970 */
+	struct smtp_str hold; /* its value as given */
 	/* The keyword of the first parameter that is not one of these, or "". */
 	struct smtp_str unknown;
 };

@@ -33,8 +33,11 @@ struct smtp_server_config {
 	unsigned commands_max;       /* in a session, then 421 */
 	unsigned errors_max;         /* 5xx answers in a session, then 421 */
 	const char *auth_mechanisms; /* AUTH: names with a space between */
-	bool tls_required;           /* no MAIL before TLS */
-	bool auth_required;          /* no MAIL before AUTH */
+	/* FUTURERELEASE: its two values, read whenever EHLO is answered; that
+	 * they are kept is the caller's business. */
+	const char *future_release;
+	bool tls_required;  /* no MAIL before TLS */
+	bool auth_required; /* no MAIL before AUTH */
 };
 
 enum smtp_server_event_type {

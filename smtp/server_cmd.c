@@ -66,6 +66,7 @@ offer_all(struct smtp_server *s)
 		{ SMTP_EXT_RRVS, "RRVS", NULL },
 		{ SMTP_EXT_SUBMITTER, "SUBMITTER", NULL },
 		{ SMTP_EXT_LIMITS, "LIMITS", limits },
+		{ SMTP_EXT_FUTURERELEASE, "FUTURERELEASE", c->future_release },
 		{ SMTP_EXT_STARTTLS, "STARTTLS", NULL },
 		{ SMTP_EXT_AUTH, "AUTH", c->auth_mechanisms },
 	};
@@ -122,6 +123,7 @@ mail_not_offered(const struct smtp_server *s, const struct smtp_mail_params *p)
 		{ p->has_auth, SMTP_EXT_AUTH, "AUTH" },
 		{ p->has_submitter, SMTP_EXT_SUBMITTER, "SUBMITTER" },
 		{ p->has_smtputf8, SMTP_EXT_SMTPUTF8, "SMTPUTF8" },
+		{ p->hold.len > 0, SMTP_EXT_FUTURERELEASE, "HOLD" },
 		{ p->unknown.len > 0, 0, "this" },
 	};
 	unsigned offered = server_offered(s);

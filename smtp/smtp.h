@@ -70,6 +70,7 @@ enum smtp_ext {
 	SMTP_EXT_AUTH = 1 << 12,
 	SMTP_EXT_STARTTLS = 1 << 13,
 	SMTP_EXT_LIMITS = 1 << 14,
+	SMTP_EXT_FUTURERELEASE = 1 << 15,
 };
 
 /* RFC 5321 4.5.3.1: what everybody must be able to take. */

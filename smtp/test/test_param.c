@@ -124,6 +124,60 @@ test_path_limits_are_exact(void **state)
 /* --- parameters ---------------------------------------------------------------- */
 
 static void
+test_hold_is_read_as_rfc_4865_and_3339_say(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t until; /* -1: not valid */
+	} cases[] = {
+		{ "1970-01-01T00:00:00Z", 0 },
+		{ "2000-02-29T12:00:00Z", 951825600 },
+		{ "2026-11-23T12:00:01Z", 1795435201 },
+		{ "2026-11-23t12:00:01z", 1795435201 },
+		{ "2026-11-23T13:30:01+01:30", 1795435201 },
+		{ "2026-11-23T04:00:01-08:00", 1795435201 },
+		{ "2100-03-01T00:00:00Z", 4107542400 },
+		{ "2026-11-23", -1 },
+		{ "2026-11-23T12:00:01", -1 },
+		{ "2026-11-23T12:00:01.5Z", -1 },
+		{ "2026-13-23T12:00:01Z", -1 },
+		{ "2026-11-32T12:00:01Z", -1 },
+		{ "2026-11-23T24:00:01Z", -1 },
+		{ "2026-11-23T12:60:01Z", -1 },
+		{ "2026-11-23 12:00:01Z", -1 },
+		{ "2026-11-23T12:00:01+1:30", -1 },
+		{ "2026-11-23T12:00:01+24:00", -1 },
+		{ "1969-12-31T23:59:59Z", -1 },
+	};
+	struct smtp_mail_params p;
+	char text[80];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		snprintf(text, sizeof(text), "HOLDUNTIL=%s", cases[i].text);
+		if (cases[i].until < 0) {
+			assert_int_not_equal(
+			    smtp_mail_params_parse(str(text), &p, NULL), 0);
+			continue;
+		}
+		assert_int_equal(
+		    smtp_mail_params_parse(str(text), &p, NULL), 0);
+		assert_true(p.has_hold_until && !p.has_hold_for);
+		assert_int_equal(p.hold_until, cases[i].until);
+	}
+	assert_int_equal(
+	    smtp_mail_params_parse(str("HOLDFOR=86400"), &p, NULL), 0);
+	assert_true(p.has_hold_for && !p.has_hold_until);
+	assert_int_equal(p.hold_for_s, 86400);
+	assert_int_not_equal(
+	    smtp_mail_params_parse(str("HOLDFOR=1234567890"), &p, NULL), 0);
+	assert_int_not_equal(
+	    smtp_mail_params_parse(
+		str("HOLDFOR=1 HOLDUNTIL=2026-11-23T12:00:01Z"), &p, NULL),
+	    0);
+}
+
+static void
 test_mail_parameters_get_their_meaning(void **state)
 {
 	struct smtp_mail_params p;
@@ -479,6 +533,7 @@ main(void)
 		cmocka_unit_test(test_bad_paths_are_refused),
 		cmocka_unit_test(test_path_limits_are_exact),
 		cmocka_unit_test(test_mail_parameters_get_their_meaning),
+		cmocka_unit_test(test_hold_is_read_as_rfc_4865_and_3339_say),
 		cmocka_unit_test(test_rcpt_parameters_get_their_meaning),
 		cmocka_unit_test(test_bad_parameters_are_refused_and_named),
 		cmocka_unit_test(test_a_cut_line_reads_no_further_than_it_goes),

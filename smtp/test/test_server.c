@@ -44,7 +44,9 @@ static const struct smtp_server_config agreed_config = {
 	.hostname = "gw.example",
 	.extensions = SMTP_EXT_8BITMIME | SMTP_EXT_ENHANCEDSTATUSCODES |
 		      SMTP_EXT_DSN | SMTP_EXT_SMTPUTF8 | SMTP_EXT_RRVS |
-		      SMTP_EXT_SUBMITTER | SMTP_EXT_LIMITS,
+		      SMTP_EXT_SUBMITTER | SMTP_EXT_LIMITS |
+		      SMTP_EXT_FUTURERELEASE,
+	.future_release = "60 2026-11-23T12:00:01Z",
 	.rcpts_max = 3,
 	.commands_max = 60,
 	.errors_max = 8,

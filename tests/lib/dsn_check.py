@@ -19,7 +19,8 @@ UTF8_XTEXT = re.compile(r"([!-\[\]-~]|\\x\{[1-9A-F][0-9A-F]{1,5}\})+\Z")
 
 # RFC 3464 2.2 and 2.3: in this order, each once at most.
 MESSAGE = ["Original-Envelope-Id", "Reporting-MTA", "DSN-Gateway",
-           "Received-From-MTA", "Arrival-Date", "Deliver-By-Date"]
+           "Received-From-MTA", "Arrival-Date", "Deliver-By-Date",
+           "Future-Release-Request"]
 RECIPIENT = ["Original-Recipient", "Final-Recipient", "Action", "Status",
              "Remote-MTA", "Diagnostic-Code", "Last-Attempt-Date",
              "Final-Log-ID", "Will-Retry-Until"]
