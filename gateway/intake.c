@@ -73,16 +73,17 @@ lower_priority(struct intake *c)
 static bool
 set_hold(struct intake *c, const struct smtp_mail_params *p)
 {
-	int64_t now_s = clock_wall_s(), until = p->hold_until;
+	int64_t now_s = clock_wall_s();
+	int64_t wait_s =
+	    p->has_hold_for ? (int64_t)p->hold_for_s : p->hold_until - now_s;
 
 	c->hold_until = 0;
 	if (!p->has_hold_for && !p->has_hold_until)
 		return true;
-	if (p->has_hold_for)
-		until = now_s + (int64_t)p->hold_for_s;
-	c->hold_until = until;
-	return until >= now_s && until - now_s <= (int64_t)c->hold_max_s &&
-	       (p->by == SMTP_BY_NONE || until - now_s <= p->by_seconds);
+	/* The second that has begun does not count: never too early. */
+	c->hold_until = now_s + wait_s + (p->has_hold_for ? 1 : 0);
+	return wait_s >= 0 && wait_s <= (int64_t)c->hold_max_s &&
+	       (p->by == SMTP_BY_NONE || wait_s <= p->by_seconds);
 }
 
 void

@@ -108,15 +108,26 @@ close_links(struct daemon *d)
 	link_closed(d);
 }
 
+/* What the queue has still to say to the scheduler comes first. */
+static void
+on_sched_idle(uv_timer_t *t)
+{
+	struct daemon *d = t->data;
+
+	if (d->gw.sched != NULL && !sched_idle(d->gw.sched))
+		return;
+	uv_close((uv_handle_t *)&d->drain, NULL);
+	uv_close((uv_handle_t *)&d->sigterm, NULL);
+	uv_close((uv_handle_t *)&d->sigint, NULL);
+	close_links(d);
+}
+
 static void
 smtp_in_closed(void *ctx)
 {
 	struct daemon *d = ctx;
 
-	uv_close((uv_handle_t *)&d->drain, NULL);
-	uv_close((uv_handle_t *)&d->sigterm, NULL);
-	uv_close((uv_handle_t *)&d->sigint, NULL);
-	close_links(d);
+	uv_timer_start(&d->drain, on_sched_idle, 0, DRAIN_LOOK_MS);
 }
 
 static void

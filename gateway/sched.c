@@ -739,6 +739,17 @@ sched_abort(struct sched *s)
 	each_connection(s, smtp_out_abort);
 }
 
+bool
+sched_idle(const struct sched *s)
+{
+	const struct sched_hop *h;
+
+	TAILQ_FOREACH (h, &s->hops, entry)
+		if (h->asking || h->nactive > 0 || h->connections > 0)
+			return false;
+	return !s->looking && sched_late_idle(&s->late);
+}
+
 size_t
 sched_connections(const struct sched *s)
 {

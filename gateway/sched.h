@@ -71,6 +71,11 @@ void sched_start(struct sched *s);
 void sched_drain(struct sched *s);
 /* Connections still open. */
 size_t sched_connections(const struct sched *s);
+/*
+ * Nothing is under way: no connection, no question to the queue, no commit.
+ * Only then may sched_free() be called.
+ */
+bool sched_idle(const struct sched *s);
 /* Close them now; what was not committed is tried again after the restart. */
 void sched_abort(struct sched *s);
 

@@ -21,7 +21,7 @@
 /* --- expired mail ---------------------------------------------------------- */
 
 struct expiry {
-	struct gateway *gw;
+	struct sched_late *late;
 	struct delivery *delivery;
 	struct notified notified;
 };
@@ -33,7 +33,8 @@ expired_committed(void *ctx, int rc, const struct queue_result *res)
 
 	(void)res;
 	if (rc == QUEUE_OK)
-		notify_committed(e->gw, &e->notified);
+		notify_committed(e->late->gw, &e->notified);
+	e->late->running--;
 	delivery_free(&e->delivery);
 	free(e);
 }
@@ -50,12 +51,12 @@ expired_notified(
 		expired_committed(e, rc, NULL);
 		return;
 	}
-	queue_submit(e->gw->queue, &t, expired_committed, e);
+	queue_submit(e->late->gw->queue, &t, expired_committed, e);
 }
 
 /* One expired message: every recipient that still waits has failed. */
 static void
-expire(struct gateway *gw, const struct queue_message *m)
+expire(struct sched_late *l, const struct queue_message *m)
 {
 	struct delivery *d = delivery_from(m);
 	struct expiry *e = calloc(1, sizeof(*e));
@@ -66,7 +67,7 @@ expire(struct gateway *gw, const struct queue_message *m)
 		delivery_set_rest(d, OUTCOME_FAILED, "4.4.7",
 		    "not delivered before the message expired", false);
 	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++) {
-		gw->stats.failed++;
+		l->gw->stats.failed++;
 		delivery_log(d, &d->rcpts[i], "expired", 0);
 		rc = queue_txn_finish(t, d->rcpts[i].id);
 	}
@@ -76,9 +77,10 @@ expire(struct gateway *gw, const struct queue_message *m)
 		free(e);
 		return;
 	}
-	e->gw = gw;
+	e->late = l;
 	e->delivery = d;
-	notify_delivery(gw, d, "", t, expired_notified, e);
+	l->running++;
+	notify_delivery(l->gw, d, "", t, expired_notified, e);
 }
 
 static void
@@ -91,7 +93,7 @@ on_expired(
 	(void)more;
 	l->expiring = false;
 	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
-		expire(l->gw, &m[i]);
+		expire(l, &m[i]);
 }
 
 /* --- late mail -------------------------------------------------------------------- */
@@ -107,7 +109,7 @@ why_late(const char *hop)
 }
 
 static void
-warn(struct gateway *gw, const struct queue_message *m)
+warn(struct sched_late *l, const struct queue_message *m)
 {
 	struct delivery *d = delivery_from(m);
 	struct expiry *e = calloc(1, sizeof(*e));
@@ -130,9 +132,10 @@ warn(struct gateway *gw, const struct queue_message *m)
 		free(e);
 		return;
 	}
-	e->gw = gw;
+	e->late = l;
 	e->delivery = d;
-	notify_delivery(gw, d, "", t, expired_notified, e);
+	l->running++;
+	notify_delivery(l->gw, d, "", t, expired_notified, e);
 }
 
 static void
@@ -143,7 +146,7 @@ on_late(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
 	(void)more;
 	l->warning = false;
 	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
-		warn(l->gw, &m[i]);
+		warn(l, &m[i]);
 }
 
 /* --- looking ----------------------------------------------------------------- */
@@ -161,4 +164,10 @@ sched_late_look(struct sched_late *l, int64_t now_s)
 		l->warning = true;
 		queue_late(q, now_s, BATCH, on_late, l);
 	}
+}
+
+bool
+sched_late_idle(const struct sched_late *l)
+{
+	return !l->expiring && !l->warning && l->running == 0;
 }

@@ -15,8 +15,11 @@
 struct sched_late {
 	struct gateway *gw;
 	bool expiring, warning; /* a question is under way */
+	size_t running;         /* commits under way */
 };
 
 void sched_late_look(struct sched_late *l, int64_t now_s);
+/* Nothing is under way. */
+bool sched_late_idle(const struct sched_late *l);
 
 #endif

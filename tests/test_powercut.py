@@ -60,8 +60,9 @@ def recover(gateway, state):
     with open(again.config, "w", encoding="utf-8") as f:
         f.write(text)
     again.start()
-    assert again.stop() == 0
+    code = again.stop()
     log = again.read_log()
+    assert code == 0, log[-4000:]
     os.remove(again.log)
     assert "queue.body_lost" not in log, log
 
