@@ -55,6 +55,9 @@ GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/bearer_silence.c gateway/
 MULECTL_SRC := tools/mulectl.c tools/mulectl_password.c
 MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
+# mulecap's capture reader and model of messages: pure.
+CAP_SRC := tools/cap_read.c
+
 ASN1_TESTS := cdt
 PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume \
 	node rx rx_ack rx_silence rx_keep ntnu engine scenario sim sim_life
@@ -62,6 +65,7 @@ SMTP_TESTS := param reply server client client_dialogue \
 	client_limits client_server
 MULE_TESTS := ext zip payload dsn
 CFG_TESTS := cfg values links
+CAP_TESTS := cap_read
 GATEWAY_TESTS := flow body link keep queue queue_ready queue_transmit queue_link queue_disk queue_start sasl dns
 
 ASN1_FUZZ := cdt
@@ -69,6 +73,7 @@ PMUL_FUZZ := pdu engine
 SMTP_FUZZ := server client
 MULE_FUZZ := payload
 CFG_FUZZ := cfg
+CAP_FUZZ := cap
 
 # --- flags -------------------------------------------------------------------
 
@@ -109,6 +114,7 @@ LIBSMTP := $(B)/libsmtp.a
 LIBMULE := $(B)/libmule.a
 LIBCFG := $(B)/libcfg.a
 LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG)
+LIBCAP := $(B)/libcap.a
 GATEWAY_A := $(B)/gateway.a
 PROGRAMS := $(if $(GATEWAY_SRC),$(B)/muled) $(if $(MULECTL_SRC),$(B)/mulectl) \
 	$(if $(MULELINK_SRC),$(B)/mulelink)
@@ -150,6 +156,8 @@ $(LIBPMUL): $(call obj,$(PMUL_SRC))
 $(LIBSMTP): $(call obj,$(SMTP_SRC))
 	$(ar_rule)
 $(LIBMULE): $(call obj,$(MULE_SRC))
+	$(ar_rule)
+$(LIBCAP): $(call obj,$(CAP_SRC))
 	$(ar_rule)
 $(LIBCFG): $(call obj,$(CFG_SRC))
 	$(ar_rule)
@@ -210,8 +218,9 @@ PMUL_T := $(call test_programs,pmul,$(PMUL_TESTS))
 SMTP_T := $(call test_programs,smtp,$(SMTP_TESTS))
 MULE_T := $(call test_programs,mule,$(MULE_TESTS))
 CFG_T := $(call test_programs,config,$(CFG_TESTS))
+CAP_T := $(call test_programs,tools,$(CAP_TESTS))
 GATEWAY_T := $(call test_programs,gateway,$(GATEWAY_TESTS))
-UNIT_T := $(ASN1_T) $(PMUL_T) $(SMTP_T) $(MULE_T) $(CFG_T) $(GATEWAY_T)
+UNIT_T := $(ASN1_T) $(PMUL_T) $(SMTP_T) $(MULE_T) $(CFG_T) $(CAP_T) $(GATEWAY_T)
 
 # libtasn1's tables (asn1Parser, Debian's libtasn1-bin) for the schema decoder that judges ours.
 $(B)/asn1/%.tab.c: asn1/%.asn
@@ -237,6 +246,8 @@ $(MULE_T): %: %.o $(LIBMULE) $(LIBBER) $(LIBSMTP) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(MULE_LIBS) $(ASN1_LIBS)
 $(CFG_T): %: %.o $(LIBCFG) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(CFG_LIBS)
+$(CAP_T): %: %.o $(LIBCAP) $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
+	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
 $(GATEWAY_T): %: %.o $(GATEWAY_DEPS) $(UNIT_O)
 	$(link) $(WRAP_CHECKS) $(call pc,cmocka) $(GATEWAY_LIBS)
 
@@ -266,6 +277,7 @@ $(eval $(call unit_dir,pmul,PMUL))
 $(eval $(call unit_dir,smtp,SMTP))
 $(eval $(call unit_dir,mule,MULE))
 $(eval $(call unit_dir,config,CFG))
+$(eval $(call unit_dir,tools,CAP))
 $(eval $(call unit_dir,gateway,GATEWAY))
 
 # --- fuzzers -----------------------------------------------------------------
@@ -278,10 +290,11 @@ FUZZERS := $(foreach n,$(ASN1_FUZZ),asn1/fuzz/fuzz_$n) \
 	$(foreach n,$(PMUL_FUZZ),pmul/fuzz/fuzz_$n) \
 	$(foreach n,$(SMTP_FUZZ),smtp/fuzz/fuzz_$n) \
 	$(foreach n,$(MULE_FUZZ),mule/fuzz/fuzz_$n) \
-	$(foreach n,$(CFG_FUZZ),config/fuzz/fuzz_$n)
+	$(foreach n,$(CFG_FUZZ),config/fuzz/fuzz_$n) \
+	$(foreach n,$(CAP_FUZZ),tools/fuzz/fuzz_$n)
 # The name of a target is DIR-NAME: pmul-pdu.
 FUZZ_NAMES := $(foreach f,$(FUZZERS),$(subst /fuzz/fuzz_,-,$f))
-FUZZ_LIB_SRC := $(CFG_SRC) $(MULE_SRC) $(ASN1_SRC) $(SMTP_SRC) $(PMUL_SRC)
+FUZZ_LIB_SRC := $(CAP_SRC) $(CFG_SRC) $(MULE_SRC) $(ASN1_SRC) $(SMTP_SRC) $(PMUL_SRC)
 FUZZ_LIBS = $(MULE_LIBS) $(ASN1_LIBS) $(CFG_LIBS)
 FUZZ_FLAGS := -std=c11 -D_GNU_SOURCE -UNDEBUG -I. -DVERSION='"$(VERSION)"' -O1 \
 	-g $(WARN) -fno-omit-frame-pointer \
@@ -318,7 +331,7 @@ fuzz: $(if $(T),$(call fuzz_prog,$(T)))
 REPLAYS := $(addprefix $(B)/replay/,$(FUZZ_NAMES))
 REPLAY_O := $(B)/tests/unit/fuzz_replay.o
 define replay_rule
-$(B)/replay/$(subst /fuzz/fuzz_,-,$(1)): $(B)/$(1).o $(REPLAY_O) $(LIBCFG) \
+$(B)/replay/$(subst /fuzz/fuzz_,-,$(1)): $(B)/$(1).o $(REPLAY_O) $(LIBCAP) $(LIBCFG) \
     $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL)
 	@mkdir -p $$(@D)
 	$$(link) $$(FUZZ_LIBS)
