@@ -56,7 +56,9 @@ MULECTL_SRC := tools/mulectl.c tools/mulectl_password.c
 MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 
 # mulecap's capture reader and model of messages: pure.
-CAP_SRC := tools/cap_read.c
+CAP_SRC := tools/cap_read.c tools/cap_model.c
+MULECAP_SRC := tools/mulecap.c tools/cap_feed.c tools/cap_list.c tools/cap_show.c \
+	tools/cap_check.c tools/cap_extract.c
 
 ASN1_TESTS := cdt
 PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume \
@@ -117,7 +119,7 @@ LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG)
 LIBCAP := $(B)/libcap.a
 GATEWAY_A := $(B)/gateway.a
 PROGRAMS := $(if $(GATEWAY_SRC),$(B)/muled) $(if $(MULECTL_SRC),$(B)/mulectl) \
-	$(if $(MULELINK_SRC),$(B)/mulelink)
+	$(if $(MULELINK_SRC),$(B)/mulelink) $(B)/mulecap
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
@@ -179,6 +181,8 @@ $(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
 	$(link) $(call pc,jansson libgsasl)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
+$(B)/mulecap: $(call obj,$(MULECAP_SRC)) $(LIBCAP) $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL)
+	$(link) $(call pc,jansson libpcap) $(MULE_LIBS) $(ASN1_LIBS) -lm
 
 # What compression saves, and what it costs: doc/BENCHMARKS.md.
 BENCH_MAILS ?= $(wildcard tests/corpus/*.eml)
@@ -410,7 +414,7 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
 	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
 	$(INSTALL) -m 0755 $(B)/muled $(DESTDIR)$(SBINDIR)
-	$(INSTALL) -m 0755 $(B)/mulectl $(B)/mulelink $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 0755 $(B)/mulectl $(B)/mulelink $(B)/mulecap $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 0644 doc/man/*.1 $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 0644 doc/man/*.5 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 0644 doc/man/*.8 $(DESTDIR)$(MANDIR)/man8
@@ -418,7 +422,8 @@ install: all
 	    config/samples/*.yaml $(DESTDIR)$(DOCDIR)
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/muled $(DESTDIR)$(BINDIR)/mulectl \
-	    $(DESTDIR)$(BINDIR)/mulelink $(DESTDIR)$(MANDIR)/man1/mulectl.1 \
+	    $(DESTDIR)$(BINDIR)/mulelink $(DESTDIR)$(BINDIR)/mulecap \
+	    $(DESTDIR)$(MANDIR)/man1/mulecap.1 $(DESTDIR)$(MANDIR)/man1/mulectl.1 \
 	    $(DESTDIR)$(MANDIR)/man1/mulelink.1 \
 	    $(DESTDIR)$(MANDIR)/man5/muled.yaml.5 $(DESTDIR)$(MANDIR)/man8/muled.8
 	rm -rf $(DESTDIR)$(DOCDIR)

@@ -1,0 +1,232 @@
+#include "tools/cap_feed.h"
+
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MESSAGES_MAX 8192
+#define BYTES_MAX (256U << 20)
+/* EMCON lasts days: a message is forgotten after two of silence. */
+#define AGE_US (UINT64_C(48) * 3600 * 1000000)
+/* Frames between two looks at the progress. */
+#define PROGRESS_EVERY 65536
+
+struct feed {
+	const struct cap_opts *o;
+	const struct cap_visitor *v;
+	pcap_t *pcap;
+	struct cap_reader *reader;
+	uint64_t frames, first_us;
+	off_t size; /* of the file; 0: unknown, no progress */
+};
+
+static volatile sig_atomic_t stopped;
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+struct cap_quad
+cap_quad(uint32_t id)
+{
+	struct cap_quad q;
+
+	(void)snprintf(q.s, sizeof(q.s), "%u.%u.%u.%u", id >> 24,
+	    id >> 16 & 255, id >> 8 & 255, id & 255);
+	return q;
+}
+
+bool
+cap_default_model(bool keep, void (*done)(void *, const struct cap_message *),
+    void *ctx, struct cap_model **ret_m)
+{
+	struct cap_model_config c = { MESSAGES_MAX, BYTES_MAX, AGE_US, keep,
+		done, ctx };
+
+	return cap_model_new(&c, ret_m);
+}
+
+static bool
+names_node(const struct pmul_pdu *p, uint32_t node)
+{
+	size_t pos = 0;
+	struct pmul_ack_entry e;
+
+	if (p->source == node)
+		return true;
+	if (p->type == PMUL_ACK)
+		while (pmul_pdu_next_ack(p, &pos, &e))
+			if (e.source == node)
+				return true;
+	if (p->type == PMUL_ANNOUNCE)
+		for (size_t i = 0; i < p->count; i++)
+			if (pmul_pdu_announced(p, i) == node)
+				return true;
+	if ((p->type & ~0x1aU) == 0 && p->type != PMUL_DATA)
+		for (size_t i = 0; i < p->count; i++)
+			if (pmul_pdu_dest(p, i).id == node)
+				return true;
+	return false;
+}
+
+static bool
+of_message(const struct cap_opts *o, const struct pmul_pdu *p)
+{
+	struct pmul_ack_entry e;
+	size_t pos = 0;
+
+	if (p->type != PMUL_ACK)
+		return (!o->by_source || p->source == o->source) &&
+		       (!o->by_msid || p->msid == o->msid);
+	while (pmul_pdu_next_ack(p, &pos, &e))
+		if ((!o->by_source || p->source == o->source ||
+			e.source == o->source) &&
+		    (!o->by_msid || e.msid == o->msid))
+			return true;
+	return false;
+}
+
+bool
+cap_passes(const struct cap_opts *o, const struct cap_seen *s)
+{
+	if (s->at_s < o->from_s || s->at_s > o->to_s)
+		return false;
+	if (s->pdu == NULL)
+		return !o->by_source && !o->by_msid && !o->by_node &&
+		       !o->by_type;
+	return (!o->by_type || s->pdu->type == o->type) &&
+	       (!o->by_node || names_node(s->pdu, o->node)) &&
+	       of_message(o, s->pdu);
+}
+
+bool
+cap_message_passes(const struct cap_opts *o, const struct cap_message *m)
+{
+	return (!o->by_source || m->source == o->source) &&
+	       (!o->by_msid || m->msid == o->msid) &&
+	       (!o->by_node || m->source == o->node ||
+		   cap_message_dest(m, o->node) != NULL);
+}
+
+static bool
+port_wanted(const struct cap_opts *o, const struct cap_datagram *d)
+{
+	for (size_t i = 0; i < o->nports; i++)
+		if (o->ports[i] == d->to.port || o->ports[i] == d->from.port)
+			return true;
+	return false;
+}
+
+static bool
+visit(struct feed *f, const struct cap_datagram *d)
+{
+	struct pmul_pdu pdu;
+	struct cap_seen s = { .d = d };
+
+	s.err = pmul_pdu_decode(d->data, d->len, &pdu);
+	if (!port_wanted(f->o, d) && (!f->o->any_port || s.err != 0))
+		return true;
+	if (s.err == 0)
+		s.pdu = &pdu;
+	s.at_s = ((double)d->time_us - (double)f->first_us) / 1e6;
+	return f->v->see(f->v->ctx, &s);
+}
+
+static void
+show_progress(const struct feed *f)
+{
+	FILE *in = pcap_file(f->pcap);
+	off_t at = in == NULL ? -1 : ftello(in);
+	char bar[41];
+	int n;
+
+	if (f->size == 0 || at < 0)
+		return;
+	n = (int)(at * 40 / f->size);
+	memset(bar, ' ', 40);
+	memset(bar, '#', (size_t)(n > 40 ? 40 : n));
+	bar[40] = '\0';
+	(void)fprintf(stderr, "\r[%s] %3d %%", bar, (int)(at * 100 / f->size));
+}
+
+static int
+run(struct feed *f)
+{
+	struct pcap_pkthdr *h;
+	const u_char *data;
+	int rc = 0;
+
+	while (!stopped && (rc = pcap_next_ex(f->pcap, &h, &data)) >= 0) {
+		struct cap_datagram d;
+		struct cap_frame fr;
+
+		if (rc == 0)
+			continue;
+		fr = (struct cap_frame){ ++f->frames,
+			(uint64_t)h->ts.tv_sec * 1000000 +
+			    (uint64_t)h->ts.tv_usec,
+			data, h->caplen, h->len };
+		if (f->frames == 1)
+			f->first_us = fr.time_us;
+		if (f->frames % PROGRESS_EVERY == 0)
+			show_progress(f);
+		if (cap_reader_frame(f->reader, &fr, &d) != CAP_DATAGRAM)
+			continue;
+		if (!visit(f, &d)) {
+			(void)fputs("mulecap: out of memory\n", stderr);
+			return CAP_UNUSABLE;
+		}
+	}
+	if (f->size != 0 && f->frames >= PROGRESS_EVERY)
+		(void)fputs("\r\033[K", stderr);
+	if (rc != PCAP_ERROR)
+		return 0;
+	(void)fprintf(stderr, "mulecap: after frame %llu: %s\n",
+	    (unsigned long long)f->frames, pcap_geterr(f->pcap));
+	return CAP_UNUSABLE;
+}
+
+static pcap_t *
+open_capture(const struct cap_opts *o, char *err)
+{
+	if (o->interface != NULL)
+		return pcap_open_live(o->interface, 65535, 1, 200, err);
+	return pcap_open_offline(o->file, err);
+}
+
+int
+cap_feed(const struct cap_opts *o, const struct cap_visitor *v)
+{
+	char err[PCAP_ERRBUF_SIZE] = "";
+	struct feed f = { .o = o, .v = v };
+	struct stat st;
+	int rc = CAP_UNUSABLE;
+
+	f.pcap = open_capture(o, err);
+	if (f.pcap == NULL) {
+		(void)fprintf(stderr, "mulecap: %s\n", err);
+		return CAP_UNUSABLE;
+	}
+	if (o->interface == NULL && isatty(STDERR_FILENO) &&
+	    fstat(fileno(pcap_file(f.pcap)), &st) == 0 && S_ISREG(st.st_mode))
+		f.size = st.st_size;
+	if (o->interface != NULL)
+		(void)signal(SIGINT, on_signal);
+	if (!cap_link_known(pcap_datalink(f.pcap)))
+		(void)fprintf(stderr, "mulecap: link type %d is not known\n",
+		    pcap_datalink(f.pcap));
+	else if (!cap_reader_new(pcap_datalink(f.pcap), &f.reader))
+		(void)fputs("mulecap: out of memory\n", stderr);
+	else
+		rc = run(&f);
+	cap_reader_free(&f.reader);
+	pcap_close(f.pcap);
+	return rc;
+}
