@@ -58,7 +58,7 @@ MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
 # mulecap's capture reader and model of messages: pure.
 CAP_SRC := tools/cap_read.c tools/cap_model.c
 MULECAP_SRC := tools/mulecap.c tools/cap_feed.c tools/cap_list.c tools/cap_show.c \
-	tools/cap_check.c tools/cap_extract.c
+	tools/cap_check.c tools/cap_extract.c tools/cap_stats.c
 
 ASN1_TESTS := cdt
 PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume \

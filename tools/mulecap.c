@@ -46,6 +46,7 @@ static const struct {
 	{ "show", cap_show },
 	{ "check", cap_check },
 	{ "extract", cap_extract },
+	{ "stats", cap_stats },
 };
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -53,7 +54,7 @@ static const struct {
 static int
 usage(void)
 {
-	(void)fputs("usage: mulecap list|show|check|extract [options] "
+	(void)fputs("usage: mulecap list|show|check|extract|stats [options] "
 		    "FILE|-i INTERFACE\n",
 	    stderr);
 	return CAP_UNUSABLE;

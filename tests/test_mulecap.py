@@ -1,0 +1,261 @@
+"""mulecap on captures made here, octet by octet."""
+
+import json
+import os
+import resource
+import struct
+import subprocess
+import zlib
+
+import pytest
+
+BUILD = os.environ.get("MULETEER_BUILD", "build")
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MULECAP = os.path.join(TOP, BUILD, "mulecap")
+A, B, C = 0x0A8E0001, 0x0A8E0002, 0x0A8E0003
+MSID = 0x01020304
+T0 = 1700000000
+EXPIRY = T0 + 3600
+
+
+def fletcher(p):
+    p = bytearray(p)
+    c0 = c1 = 0
+    for b in p:
+        c0 = (c0 + b) % 255
+        c1 = (c1 + c0) % 255
+    t = len(p) - 7
+    p[6], p[7] = (t * c0 - c1) % 255, (c1 - (t + 1) * c0) % 255
+    return bytes(p)
+
+
+def address(dests, total, source=A, msid=MSID, expiry=EXPIRY, seq=1):
+    body = b"".join(struct.pack(">II", d, seq) for d in dests)
+    return fletcher(struct.pack(">HBBHHIIIHH", 24 + len(body), 4, 2, total, 0,
+                                source, msid, expiry, len(dests), 0) + body)
+
+
+def data(seq, octets, source=A, msid=MSID):
+    return fletcher(struct.pack(">HBBHHII", 16 + len(octets), 4, 0, seq, 0,
+                                source, msid) + octets)
+
+
+def ack(node, source=A, msid=MSID, missing=()):
+    n = len(missing)
+    return fletcher(struct.pack(">HBBHHIHHII", 24 + 2 * n, 4, 1, 0, 0, node, 1,
+                                10 + 2 * n, source, msid)
+                    + struct.pack(">%dH" % n, *missing))
+
+
+def discard(source=A):
+    return fletcher(struct.pack(">HBBHHII", 16, 4, 3, 0, 0, source, MSID))
+
+
+def reject(group):
+    return fletcher(struct.pack(">HBBHHIII", 20, 0, 6, 0, 0, B, MSID, group))
+
+
+def packet(pdu, port=2753):
+    udp = struct.pack(">HHHH", port, port, 8 + len(pdu), 0) + pdu
+    return struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0,
+                       A, 0xEF010101) + udp
+
+
+HEAD = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
+
+
+def record(p, at):
+    us = round(at * 1000000)
+    return struct.pack("<IIII", T0 + us // 1000000, us % 1000000,
+                       len(p), len(p)) + p
+
+
+@pytest.fixture
+def capture(tmp_path):
+    def make(pdus, step=0.01, port=2753):
+        path = tmp_path / "a.pcap"
+        at, out = 0.0, HEAD
+        for p in pdus:
+            if isinstance(p, float):
+                at += p
+                continue
+            out += record(packet(p, port), at)
+            at += step
+        path.write_bytes(out)
+        return str(path)
+    return make
+
+
+def run(*args, rc=0, **kw):
+    r = subprocess.run([MULECAP, *args], capture_output=True, timeout=60, **kw)
+    assert r.returncode == rc, r.stdout + r.stderr
+    return r.stdout.decode()
+
+
+def rows(*args, rc=0):
+    return [json.loads(l) for l in run(*args, "--json", rc=rc).splitlines()]
+
+
+def cdt(payload):
+    """CompressedData as reference A.5 has it, EXPLICIT of a short form."""
+    z = zlib.compress(payload, 9)
+
+    def tlv(tag, v):
+        n = len(v)
+        size = bytes([n]) if n < 128 else b"\x82" + struct.pack(">H", n)
+        return bytes([tag]) + size + v
+    content = tlv(0x30, tlv(0x80, b"\x19") + tlv(0xA0, tlv(0x04, z)))
+    return tlv(0x30, tlv(0x80, b"\0") + content)
+
+
+GOOD = [address([B, C], 3), data(1, b"hello "), data(2, b"P_MUL "),
+        data(3, b"world"), ack(B), ack(C, missing=[2]), address([C], 3),
+        data(2, b"P_MUL "), ack(C)]
+
+
+def test_list_says_what_became_of_a_message(capture):
+    (m,) = rows("list", capture(GOOD))
+    assert (m["source"], m["id"]) == ("10.142.0.1", "01020304")
+    assert (m["size"], m["total"], m["have"], m["rounds"]) == (17, 3, 3, 2)
+    assert [(d["node"], d["outcome"]) for d in m["destinations"]] == [
+        ("10.142.0.2", "acked"), ("10.142.0.3", "acked")]
+    assert m["octets"] == sum(28 + len(p) for p in GOOD)
+    assert "10.142.0.3=acked" in run("list", capture(GOOD))
+
+
+def test_show_agrees_with_tshark(capture):
+    path = capture(GOOD)
+    r = subprocess.run(
+        ["tshark", "-n", "-d", "udp.port==2751-2754,p_mul", "-r", path, "-T",
+         "fields", "-e", "frame.number", "-e", "p_mul.length", "-e",
+         "p_mul.priority", "-e", "p_mul.pdu_type_value"],
+        capture_output=True, check=True, text=True)
+    theirs = [[int(x, 0) for x in l.split("\t")] for l in r.stdout.splitlines()]
+    types = {"Data_PDU": 0, "Ack_PDU": 1, "Address_PDU": 2}
+    assert [[s["frame"], s["length"], s["priority"], types[s["type"]]]
+            for s in rows("show", path)] == theirs
+
+
+def test_show_filters(capture):
+    path = capture(GOOD)
+    assert len(rows("show", path)) == 9
+    assert len(rows("show", "--type", "ack", path)) == 3
+    assert len(rows("show", "--node", "10.142.0.2", path)) == 2
+    assert len(rows("show", "--time", "0.015:0.025", path)) == 1
+    assert rows("show", "--source", "10.0.0.9", path) == []
+
+
+def test_other_ports_are_found_when_asked(capture):
+    path = capture(GOOD, port=9000)
+    assert rows("show", path) == []
+    assert len(rows("show", "--any-port", path)) == 9
+    assert len(rows("show", "--ports", "1-3,9000", path)) == 9
+
+
+def test_extract_is_exact(capture, tmp_path):
+    payload = b"<a@b.example>\r\n<c@d.example>\r\n\r\nSubject: x\r\n\r\nbody\r\n"
+    whole = cdt(payload)
+    path = capture([address([B], 2), data(2, whole[20:]), data(1, whole[:20])])
+    run("extract", "-o", str(tmp_path), path)
+    base = tmp_path / "10.142.0.1-01020304"
+    assert base.with_name(base.name + ".cdt").read_bytes() == whole
+    envelope = json.loads(base.with_name(base.name + ".json").read_text())
+    assert envelope.get("error") is None, envelope
+    assert envelope["to"] == ["<c@d.example>"]
+    assert base.with_name(base.name + ".payload").read_bytes() == payload
+    assert base.with_name(base.name + ".eml").read_bytes() == \
+        b"Subject: x\r\n\r\nbody\r\n"
+
+
+def test_partial_messages_are_extracted_only_when_asked(capture, tmp_path):
+    path = capture([address([B], 2), data(2, b"end")])
+    out = tmp_path / "10.142.0.1-01020304.cdt"
+    run("extract", "-o", str(tmp_path), path)
+    assert not out.exists()
+    run("extract", "--partial", "-o", str(tmp_path), path)
+    assert out.read_bytes() == b"end"
+
+
+START = [address([B], 2), data(1, b"one"), data(2, b"two")]
+BAD = {
+    "malformed": [b"\0\x10\4\3\0\0"],
+    "checksum": [discard()[:-1] + b"\xff"],
+    "type": [fletcher(b"\0\x10\4\x3f" + bytes(12))],
+    "total-shrinks": START + [address([B], 1)],
+    "ack-source": START + [ack(B, source=B)],
+    "acked-data": START + [ack(B), data(1, b"one")],
+    "acked-dest": START + [ack(B), address([B], 2)],
+    "ack-implosion": START + [ack(B)] * 5,
+    "ack-stranger": START + [ack(C)],
+    "expired": START + [4000.0, data(1, b"one")],
+    "after-discard": START + [discard(), data(1, b"one")],
+    "sequence": START + [data(3, b"x")],
+    "total": [address([B], 0)],
+    "expiry-changes": START + [address([B], 2, expiry=EXPIRY + 1)],
+    "unsorted": [address([C, B], 1)],
+    "renumbered": START + [address([B], 2, seq=2)],
+    "missing-above": START + [ack(B, missing=[3])],
+    "long-entry": START + [ack(B, missing=list(range(1, 125)))],
+    "trailing": START + [data(1, b"one") + b"\0" * 8],
+    "reuse": START + [data(1, b"1ne")],
+    "reject-group": [reject(A)],
+}
+
+
+@pytest.mark.parametrize("code", BAD)
+def test_check_finds(code, capture):
+    found = rows("check", capture(BAD[code]), rc=1)
+    assert code in [f["finding"] for f in found]
+    assert all(f["frame"] > 0 and f["clause"] for f in found)
+
+
+def test_check_is_clean_on_a_good_transfer(capture):
+    assert run("check", "--rate", "9600", capture(GOOD, step=1.0)) == ""
+
+
+def test_check_finds_emissions_in_silence(capture):
+    path = capture(GOOD)
+    assert "emcon" in run("check", "--emcon", "10.142.0.2", path, rc=1)
+    run("check", "--emcon", "10.142.0.2:1:", path)
+
+
+def test_check_finds_more_than_the_link_carries(capture):
+    assert "pacing" in run("check", "--rate", "300", capture(GOOD), rc=1)
+
+
+def test_stats_add_up(capture):
+    st = json.loads(run("stats", "--json", capture(GOOD)))
+    assert st["octets"] == sum(28 + len(p) for p in GOOD)
+    assert (st["payload"], st["deliveries"]) == (17, 2)
+    assert st["types"]["Data_PDU"]["pdus"] == 4
+    loss = {n["node"]: n.get("loss") for n in st["nodes"]}
+    assert loss == {"10.142.0.1": None, "10.142.0.2": 0,
+                    "10.142.0.3": pytest.approx(1 / 3)}
+
+
+def test_unusable_input_is_said(tmp_path):
+    run("list", str(tmp_path / "none"), rc=2)
+    (tmp_path / "x").write_bytes(b"nonsense, not a capture")
+    run("check", str(tmp_path / "x"), rc=2)
+    run("fly", rc=2)
+    cut = tmp_path / "cut"
+    cut.write_bytes(HEAD + record(packet(GOOD[0]), 0)[:-3])
+    run("check", str(cut), rc=2)
+
+
+def test_memory_does_not_grow_with_the_capture():
+    p = subprocess.Popen([MULECAP, "list", "-"], stdin=subprocess.PIPE,
+                         stdout=subprocess.DEVNULL)
+    p.stdin.write(HEAD)
+    filler = record(packet(b"\0" * 1400, port=9), 1) * 700
+    for i in range(500):
+        head = address([B], 2, msid=i)
+        p.stdin.write(record(packet(head), i) + filler)
+        p.stdin.write(b"".join(record(packet(data(1, b"x", msid=i << 16 | k)), i)
+                               for k in range(40)))
+    p.stdin.close()
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    assert p.returncode == 0
+    assert usage.ru_maxrss < 64 * 1024
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
