@@ -1,8 +1,6 @@
 # Muleteer.  Debian 12 is the platform; `make help` says what there is.
 #
-# Adding a source file: put it into the list of its directory below.  Every
-# list is explicit, so that a stray file is never built and a lost one is
-# missed at once.
+# Adding a source file or a test: put it into its list in sources.mk.
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -27,55 +25,7 @@ B := build$(if $(findstring clang,$(CC)),-clang)$(if $(SAN),-san)$(if $(COV),-co
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '%-5s %s\n' '$(1)' '$(2)';)
 
-# --- sources -----------------------------------------------------------------
-
-ASN1_SRC := asn1/ber.c asn1/cdt.c
-PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pmul/table.c \
-	pmul/pace.c pmul/rtt.c pmul/turn.c pmul/ring.c pmul/node.c pmul/store.c pmul/tx.c pmul/tx_round.c pmul/tx_put.c \
-	pmul/tx_ack.c pmul/rx.c \
-	pmul/rx_life.c pmul/rx_keep.c pmul/ack.c pmul/config.c pmul/engine.c
-SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
-	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/server_auth.c smtp/client.c \
-	smtp/client_env.c smtp/client_mail.c
-MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
-CFG_SRC := config/schema.c config/tree.c config/load.c config/scalar.c \
-	config/format.c config/print.c config/preset.c config/check.c config/cfg.c
-
-GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/bearer_silence.c gateway/bearer_udp.c gateway/silence.c \
-	gateway/silence_check.c gateway/clock.c \
-	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
-	gateway/mule_emcon.c gateway/mule_in.c gateway/mule_keep.c gateway/mule_link.c \
-	gateway/mule_out.c gateway/mule_pack.c \
-	gateway/notify.c gateway/route.c gateway/sched.c gateway/smtp_in.c \
-	gateway/smtp_out.c gateway/status.c gateway/stream.c gateway/login.c gateway/sasl.c gateway/tls.c gateway/dns.c gateway/dial.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
-	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
-	gateway/queue_link.c gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
-	gateway/queue_spool.c gateway/queue_thread.c gateway/queue_txn.c \
-	gateway/queue_vfs.c gateway/queue_write.c
-MULECTL_SRC := tools/mulectl.c tools/mulectl_password.c
-MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
-
-# mulecap's capture reader and model of messages: pure.
-CAP_SRC := tools/cap_read.c tools/cap_model.c
-MULECAP_SRC := tools/mulecap.c tools/cap_feed.c tools/cap_list.c tools/cap_show.c \
-	tools/cap_check.c tools/cap_extract.c tools/cap_stats.c
-
-ASN1_TESTS := cdt
-PMUL_TESTS := seqset pdu parts pace rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume \
-	node rx rx_ack rx_silence rx_keep ntnu engine scenario sim sim_life
-SMTP_TESTS := param reply server client client_dialogue \
-	client_limits client_server
-MULE_TESTS := ext zip payload dsn
-CFG_TESTS := cfg values links
-CAP_TESTS := cap_read
-GATEWAY_TESTS := flow body link keep queue queue_ready queue_transmit queue_link queue_disk queue_start sasl dns
-
-ASN1_FUZZ := cdt
-PMUL_FUZZ := pdu engine
-SMTP_FUZZ := server client
-MULE_FUZZ := payload
-CFG_FUZZ := cfg
-CAP_FUZZ := cap
+include sources.mk
 
 # --- flags -------------------------------------------------------------------
 
@@ -240,9 +190,10 @@ CDT_TABLES := $(B)/asn1/cdt.tab.o $(B)/asn1/cdt-explicit.tab.o
 $(ASN1_T): %: %.o $(CDT_TABLES) $(LIBBER) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(ASN1_LIBS)
 # What the tests of the P_MUL engine share.
-$(call test_programs,pmul,scenario sim sim_life): $(B)/pmul/test/sim.o
-$(call test_programs,pmul,rtt turn tx tx_order tx_ask tx_emcon tx_ntnu tx_resume node rx rx_ack rx_silence rx_keep ntnu engine): $(B)/pmul/test/bench.o
-$(PMUL_T): %: %.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
+PMUL_TEST_A := $(B)/pmul/test/shared.a
+$(PMUL_TEST_A): $(call obj,$(PMUL_TEST_SRC))
+	$(ar_rule)
+$(PMUL_T): %: %.o $(PMUL_TEST_A) $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
 $(SMTP_T): %: %.o $(LIBSMTP) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
@@ -258,7 +209,7 @@ $(GATEWAY_T): %: %.o $(GATEWAY_DEPS) $(UNIT_O)
 # What a transfer costs on the air, in virtual time, and a PDU the processor.
 # Not tests.
 PMUL_BENCH := $(addprefix $(B)/pmul/test/,air engine_cost)
-$(PMUL_BENCH): %: %.o $(B)/pmul/test/sim.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
+$(PMUL_BENCH): %: %.o $(PMUL_TEST_A) $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
 .PHONY: bench-air-sim bench-engine
 bench-engine: $(B)/pmul/test/engine_cost

@@ -90,6 +90,8 @@ struct cfg_smtp {
 	uint64_t timeout_us;       /* for the next octets of a client */
 	uint64_t lifetime_us;      /* of a message in the queue */
 	uint64_t delay_warning_us; /* then its sender is told; 0: never */
+	uint64_t hop_connections;  /* at a time to one next hop */
+	uint64_t hop_interval_us;  /* least, between two messages to it */
 	uint64_t retry_first_us;   /* after the first failure */
 	uint64_t retry_factor_pct; /* by which each wait is longer */
 	uint64_t retry_max_us;
@@ -143,6 +145,15 @@ enum cfg_tagging { CFG_TAGGING_IMPLICIT, CFG_TAGGING_EXPLICIT };
  * reports, ARP) while we are in EMCON: it has to be or the link does not start,
  * as well as can be, not at all.
  */
+/* Extensions that RFC 8494 leaves to an agreement; in the order of their bits. */
+enum cfg_agreed {
+	CFG_AGREED_AUTH = 1,
+	CFG_AGREED_RRVS = 2,
+	CFG_AGREED_SUBMITTER = 4,
+	CFG_AGREED_SMTPUTF8 = 8,
+	CFG_AGREED_MTRK = 16,
+};
+
 enum cfg_extra {
 	CFG_EXTRA_NEVER,
 	CFG_EXTRA_REPEATS,
@@ -193,6 +204,9 @@ struct cfg_link {
 				   * Expiry_Time counts */
 	bool ranges;             /* 142(A): missing ranges as first, 0, last */
 	bool timestamp;          /* 142(A): times in Acks */
+	const char **agreed;     /* extensions that this network carries... */
+	size_t nagreed;
+	unsigned agreed_set;             /* ...as a set of enum cfg_agreed */
 	enum cfg_extra extra_address;    /* 142(A): which rounds end so */
 	uint64_t polls;                  /* ...before all is repeated */
 	enum cfg_tagging tagging;        /* of CompressedData */

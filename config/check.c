@@ -462,6 +462,29 @@ check_priorities(struct loader *ld, struct cfg_link *l)
 }
 
 static int
+check_agreed(struct loader *ld, struct cfg_link *l)
+{
+	static const char *const names[] = { "AUTH", "RRVS", "SUBMITTER",
+		"SMTPUTF8", "MTRK" };
+
+	for (size_t i = 0; i < l->nagreed; i++) {
+		unsigned bit = 0;
+
+		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+			if (load_same(l->agreed[i], names[k]))
+				bit = 1u << k;
+		if (bit == 0 || (l->agreed_set & bit) != 0)
+			return load_fail(ld, load_line(ld, &l->agreed[i]),
+			    "agreed: \"", l->agreed[i],
+			    bit == 0 ? "\" is unknown, expected was one of "
+				       "AUTH, RRVS, SUBMITTER, SMTPUTF8, MTRK"
+				     : "\" is there twice, once was expected");
+		l->agreed_set |= bit;
+	}
+	return CFG_OK;
+}
+
+static int
 check_link(struct loader *ld, const struct cfg *cfg, struct cfg_link *l)
 {
 	int rc;
@@ -481,6 +504,8 @@ check_link(struct loader *ld, const struct cfg *cfg, struct cfg_link *l)
 		rc = check_sizes(ld, l);
 	if (rc == CFG_OK)
 		rc = check_priorities(ld, l);
+	if (rc == CFG_OK)
+		rc = check_agreed(ld, l);
 	if (rc == CFG_OK)
 		rc = check_others(ld, cfg, l);
 	if (rc == CFG_OK)

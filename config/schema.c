@@ -23,6 +23,7 @@
 #define GROUPS_MAX 64
 #define PRIORITIES_MAX (CFG_PRIORITY_MAX - CFG_PRIORITY_MIN + 1)
 #define ROUTES_MAX 2000
+#define AGREED_MAX 5
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define AT(s, m) .offset = offsetof(struct s, m)
@@ -144,6 +145,10 @@ static const struct field smtp_fields[] = {
 	    4 * DAY),
 	NUM("delay_warning", FIELD_DURATION, cfg_smtp, delay_warning_us, 0,
 	    YEAR, 4 * HOUR),
+	NUM("hop_connections", FIELD_NUMBER, cfg_smtp, hop_connections, 1, 100,
+	    8),
+	NUM("hop_interval", FIELD_DURATION, cfg_smtp, hop_interval_us, 0, HOUR,
+	    0),
 	NUM("retry_first", FIELD_DURATION, cfg_smtp, retry_first_us, US, DAY,
 	    MINUTE),
 	NUM("retry_factor", FIELD_FACTOR, cfg_smtp, retry_factor_pct, 100, 1000,
@@ -274,6 +279,8 @@ static const struct field link_fields[] = {
 	CHOICE("extra_address", 0, cfg_link, extra_address, extras,
 	    CFG_EXTRA_REPEATS),
 	NUM("polls", FIELD_NUMBER, cfg_link, polls, 0, 100, 4),
+	WORDS("agreed", 0, cfg_link, agreed, nagreed, FIELD_NAME, const char *,
+	    0, AGREED_MAX),
 	CHOICE("tagging", 0, cfg_link, tagging, taggings, CFG_TAGGING_IMPLICIT),
 	NUM("expiry", FIELD_DURATION, cfg_link, expiry_us, US, YEAR, DAY),
 	NUM("max_message_size", FIELD_SIZE, cfg_link, max_message_size, 1024,

@@ -104,14 +104,42 @@ str(const char *s)
 	return (struct smtp_str){ s, strlen(s) };
 }
 
-/* Parameters that are written anew, or that must not travel, are left out. */
+/* Written anew below, or by the client that knows the size. */
 static bool
-kept(struct smtp_str keyword)
+made_anew(struct smtp_str keyword)
 {
-	return !smtp_str_is(keyword, "BY") &&
-	       !smtp_str_is(keyword, "MT-PRIORITY") &&
-	       !smtp_str_is(keyword, "SIZE") &&
-	       mule_param_travels(keyword, false);
+	return smtp_str_is(keyword, "BY") ||
+	       smtp_str_is(keyword, "MT-PRIORITY") ||
+	       smtp_str_is(keyword, "SIZE");
+}
+
+/* The path, and the parameters that go on. */
+static void
+copy_line(struct smtp_line_writer *w, const struct smtp_envelope_line *line,
+    bool rcpt, unsigned agreed)
+{
+	struct smtp_param p;
+	size_t pos = 0;
+
+	while (smtp_param_next(line->params, &pos, &p) == 1) {
+		if ((!rcpt && made_anew(p.keyword)) ||
+		    !mule_param_travels(p.keyword, rcpt, agreed))
+			continue;
+		(void)smtp_write_text(w, " ");
+		(void)smtp_write_str(w, p.keyword);
+		if (p.has_value) {
+			(void)smtp_write_text(w, "=");
+			(void)smtp_write_str(w, p.value);
+		}
+	}
+}
+
+static void
+write_path(struct smtp_line_writer *w, const struct smtp_envelope_line *line)
+{
+	(void)smtp_write_text(w, "<");
+	(void)smtp_write_str(w, line->path.mailbox);
+	(void)smtp_write_text(w, ">");
 }
 
 static void
@@ -137,34 +165,36 @@ write_by(struct smtp_line_writer *w, int64_t left, char mode, bool trace)
 
 bool
 flow_from_line(const char *from_line, int priority, int64_t deliver_by,
-    char by_mode, bool by_trace, int64_t now_s, char buf[FLOW_LINE_MAX])
+    char by_mode, bool by_trace, int64_t now_s, unsigned agreed,
+    char buf[FLOW_LINE_MAX])
 {
 	struct smtp_envelope_line line;
 	struct smtp_line_writer w;
-	struct smtp_param p;
-	size_t pos = 0;
 
 	if (smtp_line_parse(str(from_line), SMTP_PATH_NULL | SMTP_PATH_UTF8,
 		&line) != SMTP_OK)
 		return false;
 	smtp_write_begin(&w, buf, FLOW_LINE_MAX);
-	(void)smtp_write_text(&w, "<");
-	(void)smtp_write_str(&w, line.path.mailbox);
-	(void)smtp_write_text(&w, ">");
+	write_path(&w, &line);
 	(void)smtp_write_text(&w, " MT-PRIORITY=");
 	(void)smtp_write_number(&w, priority);
-	while (smtp_param_next(line.params, &pos, &p) == 1) {
-		if (!kept(p.keyword))
-			continue;
-		(void)smtp_write_text(&w, " ");
-		(void)smtp_write_str(&w, p.keyword);
-		if (p.has_value) {
-			(void)smtp_write_text(&w, "=");
-			(void)smtp_write_str(&w, p.value);
-		}
-	}
+	copy_line(&w, &line, false, agreed);
 	if (by_mode != 0)
 		write_by(&w, deliver_by - now_s, by_mode, by_trace);
+	return smtp_write_end(&w);
+}
+
+bool
+flow_rcpt_line(const char *rcpt_line, unsigned agreed, char buf[FLOW_LINE_MAX])
+{
+	struct smtp_envelope_line line;
+	struct smtp_line_writer w;
+
+	if (smtp_line_parse(str(rcpt_line), SMTP_PATH_UTF8, &line) != SMTP_OK)
+		return false;
+	smtp_write_begin(&w, buf, FLOW_LINE_MAX);
+	write_path(&w, &line);
+	copy_line(&w, &line, true, agreed);
 	return smtp_write_end(&w);
 }
 

@@ -62,10 +62,17 @@ void flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
 /*
  * The from line for the next hop: BY recomputed for now_s (RFC 2852 4: as late
  * as possible; never below 1 second in mode R), MT-PRIORITY present (RFC 6758
- * 3.2), SIZE left to the client.  false: it does not fit.
+ * 3.2), SIZE left to the client, what the network has not agreed to left out
+ * (agreed: set of enum mule_agreed; SMTP sorts that out for itself).  false: it
+ * does not fit.
  */
 bool flow_from_line(const char *from_line, int priority, int64_t deliver_by,
-    char by_mode, bool by_trace, int64_t now_s, char buf[FLOW_LINE_MAX]);
+    char by_mode, bool by_trace, int64_t now_s, unsigned agreed,
+    char buf[FLOW_LINE_MAX]);
+
+/* The line of a recipient for a network with those agreements. */
+bool flow_rcpt_line(
+    const char *rcpt_line, unsigned agreed, char buf[FLOW_LINE_MAX]);
 
 /* --- who gets a notification -------------------------------------------------------- */
 

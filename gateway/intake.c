@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,32 @@ refuse_rcpt(struct intake *c, const struct smtp_server_event *ev, int code,
 	smtp_server_reply(c->server, code, status, text);
 }
 
+/*
+ * Whether the radio network carries what the message needs, RFC 8494 table 1;
+ * false, and answered, if not.  RFC 7293 14: with C it may also go without.
+ */
+static bool
+carried(
+    struct intake *c, const struct smtp_server_event *ev, const struct route *r)
+{
+	unsigned agreed = r->link != NULL ? r->link->agreed_set : UINT_MAX;
+	struct smtp_str rrvs = ev->rcpt.rrvs;
+
+	if (c->mail.has_smtputf8 && (agreed & CFG_AGREED_SMTPUTF8) == 0) {
+		refuse_rcpt(c, ev, 553, "5.6.7",
+		    "The way to this recipient does not carry SMTPUTF8");
+		return false;
+	}
+	if (ev->rcpt.has_rrvs && (agreed & CFG_AGREED_RRVS) == 0 &&
+	    !(rrvs.len > 2 && rrvs.p[rrvs.len - 2] == ';' &&
+		(rrvs.p[rrvs.len - 1] | 0x20) == 'c')) {
+		refuse_rcpt(c, ev, 550, "5.7.19",
+		    "The way to this recipient does not carry RRVS");
+		return false;
+	}
+	return true;
+}
+
 void
 intake_rcpt(struct intake *c, const struct smtp_server_event *ev)
 {
@@ -187,6 +214,8 @@ intake_rcpt(struct intake *c, const struct smtp_server_event *ev)
 		refuse_rcpt(c, ev, 550, "5.7.1", "Relaying denied");
 		return;
 	}
+	if (!carried(c, ev, &route))
+		return;
 	if (route.type == ROUTE_NONE) {
 		refuse_rcpt(c, ev, 550, "5.1.2", "No route to this domain");
 		return;
@@ -221,15 +250,21 @@ literal(const char *peer, char *buf, size_t cap)
 	    buf, cap, "[%s%s]", strchr(peer, ':') != NULL ? "IPv6:" : "", peer);
 }
 
-/* RFC 3848. */
+/* RFC 3848, and RFC 6531 4.3. */
 static const char *
-protocol(const struct smtp_server *s)
+protocol(const struct intake *c)
 {
+	const struct smtp_server *s = c->server;
+	bool utf8 = c->mail.has_smtputf8;
+
 	if (!smtp_server_is_esmtp(s))
 		return "SMTP";
+	/* AUTH is not offered in the clear. */
 	if (smtp_server_is_authenticated(s))
-		return "ESMTPSA"; /* AUTH is not offered in the clear */
-	return smtp_server_is_secured(s) ? "ESMTPS" : "ESMTP";
+		return utf8 ? "UTF8SMTPSA" : "ESMTPSA";
+	if (smtp_server_is_secured(s))
+		return utf8 ? "UTF8SMTPS" : "ESMTPS";
+	return utf8 ? "UTF8SMTP" : "ESMTP";
 }
 
 static int
@@ -241,7 +276,7 @@ append_received(struct intake *c)
 		.from = smtp_server_helo(server),
 		.comment = comment,
 		.by = c->gw->cfg->node.hostname,
-		.with = protocol(server),
+		.with = protocol(c),
 		.id = c->id,
 		.has_priority = c->mail.has_priority,
 		.priority = c->mail.priority,
@@ -359,6 +394,33 @@ looping(const struct intake *c)
 	       c->gw->cfg->smtp.max_hops;
 }
 
+/*
+ * A recipient who has had the message before gets it no more: he is reported
+ * to the sender, 5.4.6.  False: out of memory.
+ */
+static bool
+turn_back_circles(struct intake *c)
+{
+	struct smtp_envelope_line l;
+
+	for (size_t i = 0; i < c->nrcpts; i++) {
+		struct queue_rcpt *r = &c->rcpts[i];
+		struct smtp_str line = { r->line, strlen(r->line) };
+		char *hop;
+
+		if (smtp_line_parse(line, SMTP_PATH_UTF8, &l) != SMTP_OK ||
+		    !mule_delivered_to(c->head, c->head_len, l.path.mailbox))
+			continue;
+		hop = strdup(ROUTE_HOP_LOOP);
+		if (hop == NULL)
+			return false;
+		free((char *)(uintptr_t)r->hop);
+		r->hop = hop;
+		r->node = 0;
+	}
+	return true;
+}
+
 void
 intake_message(struct intake *c)
 {
@@ -384,7 +446,8 @@ intake_message(struct intake *c)
 	flow_set_times(gw->cfg, &c->mail, &m);
 	c->size = m.size;
 	t = queue_txn_new();
-	if (t == NULL || queue_txn_add(t, &m, &c->body) != QUEUE_OK) {
+	if (t == NULL || !turn_back_circles(c) ||
+	    queue_txn_add(t, &m, &c->body) != QUEUE_OK) {
 		queue_txn_free(&t);
 		smtp_server_reply(c->server, 451, "4.3.0", "Out of memory");
 		intake_reset(c);

@@ -177,6 +177,18 @@ domain_of(struct smtp_str line)
 	return l.path.domain;
 }
 
+/* Too many hops, or the recipient has had it before. */
+static bool
+goes_round(const struct job *j, struct smtp_str line)
+{
+	struct smtp_envelope_line l;
+
+	return j->loop ||
+	       (smtp_line_parse(line, SMTP_PATH_UTF8, &l) == SMTP_OK &&
+		   mule_delivered_to(
+		       j->m.content, j->m.content_len, l.path.mailbox));
+}
+
 /*
  * RFC 8494 5: this node handles a recipient only if its own routing says so and
  * does not lead back into the link the message came by.
@@ -200,7 +212,8 @@ keep_rcpts(struct job *j)
 		if (r.type == ROUTE_NONE || r.type == ROUTE_BACK)
 			continue;
 		j->text[2 * k] = strndup(line.p, line.len);
-		j->text[2 * k + 1] = strdup(j->loop ? ROUTE_HOP_LOOP : r.hop);
+		j->text[2 * k + 1] =
+		    strdup(goes_round(j, line) ? ROUTE_HOP_LOOP : r.hop);
 		j->nrcpts++;
 		if (j->text[2 * k] == NULL || j->text[2 * k + 1] == NULL)
 			return false;

@@ -323,6 +323,8 @@ add_node(struct job *j, uint32_t node)
 static bool
 take_rcpts(struct job *j, const struct queue_message *m)
 {
+	char line[FLOW_LINE_MAX];
+
 	j->lines = calloc(m->nrcpts, sizeof(*j->lines));
 	j->rcpts = calloc(m->nrcpts, sizeof(*j->rcpts));
 	if (j->lines == NULL || j->rcpts == NULL)
@@ -331,7 +333,10 @@ take_rcpts(struct job *j, const struct queue_message *m)
 	for (size_t i = 0; i < m->nrcpts; i++) {
 		if (!route_group_has(j->group, m->rcpts[i].node))
 			continue;
-		j->lines[j->nrcpts] = strdup(m->rcpts[i].line);
+		if (!flow_rcpt_line(
+			m->rcpts[i].line, j->link->cfg->agreed_set, line))
+			return false;
+		j->lines[j->nrcpts] = strdup(line);
 		if (j->lines[j->nrcpts] == NULL)
 			return false;
 		j->rcpts[j->nrcpts++] = m->rcpts[i].id;
@@ -363,7 +368,8 @@ choose(struct job *j, const struct queue_message *m)
 		return QUEUE_ENOTFOUND;
 	if (!take_rcpts(j, m) ||
 	    !flow_from_line(m->from_line, m->priority, m->deliver_by,
-		m->by_mode, m->by_trace, clock_wall_s(), j->from_line))
+		m->by_mode, m->by_trace, clock_wall_s(),
+		j->link->cfg->agreed_set, j->from_line))
 		return QUEUE_ENOMEM;
 	return QUEUE_OK;
 }

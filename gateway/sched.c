@@ -29,8 +29,8 @@
 
 /* Deliveries fetched ahead for one hop. */
 #define FETCH 32
-/* Connections to one hop at a time; a polite default. */
-#define CONNECTIONS_MAX 8
+/* Connections to one hop at a time, at most: hop_connections. */
+#define CONNECTIONS_MAX 100
 /* How often to look for due and expired work when nothing else says so. */
 #define LOOK_MS 30000
 /* Expired messages dealt with in one go. */
@@ -50,13 +50,14 @@ struct sched_hop {
 	bool asking, more, again;
 	unsigned failures; /* connections in a row that came to nothing */
 	uint64_t blocked_until_us;
+	uint64_t next_us; /* hop_interval: no message before */
 };
 
 struct sched {
 	struct gateway *gw;
 	TAILQ_HEAD(sched_hop_list, sched_hop) hops;
 	size_t connections;
-	uv_timer_t timer;
+	uv_timer_t timer, pace; /* pace: a hop may have its next message */
 	bool timer_open;
 	bool looking, expiring, warning;
 };
@@ -209,7 +210,8 @@ hop_connect(struct sched_hop *h)
 	for (size_t i = 0; i < h->connections; i++)
 		smtp_out_work(h->connection[i]);
 	while (!s->gw->draining && !hop_blocked(h) &&
-	       h->connections < CONNECTIONS_MAX && h->connections < h->nwork) {
+	       h->connections < s->gw->cfg->smtp.hop_connections &&
+	       h->connections < h->nwork) {
 		struct smtp_out **c = &h->connection[h->connections];
 
 		if (smtp_out_open(s->gw, h, h->name, c) != 0) {
@@ -264,12 +266,46 @@ ask(struct sched_hop *h)
 	queue_ready(gw->queue, h->name, FETCH - h->nwork, on_ready, h);
 }
 
+static void
+on_pace(uv_timer_t *t)
+{
+	struct sched *s = t->data;
+	struct sched_hop *h, *next;
+
+	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, entry);
+		if (h->nwork > 0)
+			hop_connect(h);
+	}
+}
+
+/* False, and the timer set, while it is too early for another message. */
+static bool
+hop_may_take(struct sched_hop *h)
+{
+	struct sched *s = h->sched;
+	uint64_t interval = s->gw->cfg->smtp.hop_interval_us;
+	uint64_t now = clock_now().mono.us, ms;
+
+	if (interval == 0)
+		return true;
+	if (now >= h->next_us) {
+		h->next_us = now + interval;
+		return true;
+	}
+	ms = (h->next_us - now + 999) / 1000;
+	if (!uv_is_active((uv_handle_t *)&s->pace) ||
+	    uv_timer_get_due_in(&s->pace) > ms)
+		uv_timer_start(&s->pace, on_pace, ms, 0);
+	return false;
+}
+
 struct delivery *
 sched_take(struct sched_hop *h)
 {
 	struct delivery *d = TAILQ_FIRST(&h->work);
 
-	if (d == NULL || h->sched->gw->draining)
+	if (d == NULL || h->sched->gw->draining || !hop_may_take(h))
 		return NULL;
 	TAILQ_REMOVE(&h->work, d, entry);
 	h->nwork--;
@@ -672,6 +708,8 @@ sched_new(struct gateway *gw, struct sched **ret_s)
 	s->gw = gw;
 	TAILQ_INIT(&s->hops);
 	uv_timer_init(gw->loop, &s->timer);
+	uv_timer_init(gw->loop, &s->pace);
+	s->pace.data = s;
 	s->timer.data = s;
 	s->timer_open = true;
 	*ret_s = s;
@@ -702,6 +740,7 @@ sched_drain(struct sched *s)
 	if (!s->timer_open)
 		return;
 	uv_close((uv_handle_t *)&s->timer, NULL);
+	uv_close((uv_handle_t *)&s->pace, NULL);
 	s->timer_open = false;
 	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = TAILQ_NEXT(h, entry))
 		hop_return_work(h);

@@ -517,6 +517,23 @@ on_listener_closed(uv_handle_t *h)
 	part_closed(l->in);
 }
 
+/* What RFC 8494 leaves to an agreement is offered if any link carries it. */
+static unsigned
+agreed_anywhere(const struct cfg *cfg)
+{
+	unsigned all = 0, ext = 0;
+
+	for (size_t i = 0; i < cfg->nlinks; i++)
+		all |= cfg->links[i].agreed_set;
+	if ((all & CFG_AGREED_SMTPUTF8) != 0)
+		ext |= SMTP_EXT_SMTPUTF8;
+	if ((all & CFG_AGREED_RRVS) != 0)
+		ext |= SMTP_EXT_RRVS;
+	if ((all & CFG_AGREED_SUBMITTER) != 0)
+		ext |= SMTP_EXT_SUBMITTER;
+	return ext;
+}
+
 static void
 set_server_config(struct listener *l, const struct cfg *cfg)
 {
@@ -526,7 +543,8 @@ set_server_config(struct listener *l, const struct cfg *cfg)
 			      SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME |
 			      SMTP_EXT_CHUNKING | SMTP_EXT_DSN |
 			      SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
-			      SMTP_EXT_ENHANCEDSTATUSCODES,
+			      SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_LIMITS |
+			      agreed_anywhere(cfg),
 		.size_max = cfg->smtp.max_message_size,
 		.priority_policy = "STANAG4406",
 		.rcpts_max = (unsigned)cfg->smtp.max_recipients,

@@ -21,6 +21,7 @@
 #include "gateway/log.h"
 #include "gateway/route.h"
 #include "gateway/stream.h"
+#include "mule/ext.h"
 #include "smtp/client.h"
 
 /* An idle connection is kept for the next message that long. */
@@ -250,7 +251,8 @@ set_message(struct smtp_out *c)
 	c->rcpt_lines = calloc(d->nrcpts, sizeof(*c->rcpt_lines));
 	if (c->rcpt_lines == NULL ||
 	    !flow_from_line(d->from_line, d->priority, d->deliver_by,
-		d->by_mode, d->by_trace, clock_wall_s(), c->from_line))
+		d->by_mode, d->by_trace, clock_wall_s(), MULE_AGREED_ALL,
+		c->from_line))
 		return false;
 	for (size_t i = 0; i < d->nrcpts; i++) {
 		c->rcpt_lines[i].p = d->rcpts[i].line;

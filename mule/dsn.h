@@ -74,4 +74,11 @@ size_t mule_header_len(const void *message, size_t len);
 /* Fields with that name (without colon) in the header section. */
 size_t mule_header_count(const void *message, size_t len, const char *name);
 
+/*
+ * Whether a Delivered-To field says that the message has been at that mailbox
+ * before: it goes round in circles.
+ */
+bool mule_delivered_to(
+    const void *message, size_t len, struct smtp_str mailbox);
+
 #endif

@@ -28,7 +28,8 @@ struct smtp_server_config {
 	uint64_t size_max;           /* octets of content; 0: no limit */
 	const char *priority_policy; /* MT-PRIORITY's name, or NULL */
 	int64_t by_min;              /* DELIVERBY's min-by-time, s; 0: none */
-	unsigned rcpts_max;          /* RCPT commands that may succeed */
+	unsigned rcpts_max;          /* RCPT commands that may succeed; LIMITS
+				      * tells the client */
 	unsigned commands_max;       /* in a session, then 421 */
 	unsigned errors_max;         /* 5xx answers in a session, then 421 */
 	const char *auth_mechanisms; /* AUTH: names with a space between */

@@ -131,6 +131,19 @@ def test_mail_never_goes_back_into_the_network_it_came_from(tmp_path):
         assert net.sinks["boat"].count() == 1
 
 
+def test_a_recipient_who_had_it_before_does_not_get_it_again():
+    with Fleet(1) as fleet:
+        fleet["shore"].submit(
+            "ops@shore.example.mil",
+            ["a@ship1.example.mil", "b@ship1.example.mil"],
+            b"Delivered-To: B@ship1.example.mil\r\n" + TEXT)
+        (_, rcpts, _, _), = fleet.sinks["ship1"].wait(1, 30)
+        assert rcpts == ["a@ship1.example.mil"]
+        (_, _, report, _), = fleet.sinks["shore"].wait(1, 30)
+        assert b"Status: 5.4.6" in report
+        assert b"b@ship1.example.mil" in report
+
+
 def test_mail_that_goes_round_in_circles_goes_back_to_its_sender():
     fleet = Fleet(1)
     ship = fleet["ship1"]

@@ -8,6 +8,7 @@
 #include "gateway/flow.h"
 #include "gateway/log.h"
 #include "gateway/route.h"
+#include "mule/ext.h"
 #include "tests/unit/unit.h"
 
 static const char config[] =
@@ -186,16 +187,30 @@ test_from_line_is_made_anew_for_the_next_hop(void **state)
 	assert_true(flow_from_line(
 	    "<a@x> SIZE=5 BODY=8BITMIME ENVID=q "
 	    "REQUIRETLS HOLDFOR=9 X-NEW=1 MT-PRIORITY=2 BY=500;RT",
-	    2, 1500, 'R', true, 1100, buf));
+	    2, 1500, 'R', true, 1100, MULE_AGREED_ALL, buf));
 	assert_string_equal(buf, "<a@x> MT-PRIORITY=2 BODY=8BITMIME ENVID=q "
 				 "X-NEW=1 BY=400;RT");
-	assert_true(
-	    flow_from_line("<@r:a@x> BY=1;N", 0, 1000, 'N', false, 1100, buf));
+	assert_true(flow_from_line("<@r:a@x> BY=1;N", 0, 1000, 'N', false, 1100,
+	    MULE_AGREED_ALL, buf));
 	assert_string_equal(buf, "<a@x> MT-PRIORITY=0 BY=-100;N");
 	/* R with nothing left would be a syntax error at the next hop. */
-	assert_true(flow_from_line("<>", -3, 1000, 'R', false, 1100, buf));
+	assert_true(flow_from_line(
+	    "<>", -3, 1000, 'R', false, 1100, MULE_AGREED_ALL, buf));
 	assert_string_equal(buf, "<> MT-PRIORITY=-3 BY=1;R");
-	assert_false(flow_from_line("nonsense", 0, 0, 0, false, 0, buf));
+	assert_false(flow_from_line(
+	    "nonsense", 0, 0, 0, false, 0, MULE_AGREED_ALL, buf));
+	/* Only what the network has agreed to. */
+	assert_true(flow_from_line("<a@x> AUTH=<> SMTPUTF8 SUBMITTER=b X-Y=1",
+	    0, 0, 0, false, 0, MULE_AGREED_SMTPUTF8, buf));
+	assert_string_equal(buf, "<a@x> MT-PRIORITY=0 SMTPUTF8 X-Y=1");
+	assert_true(flow_rcpt_line("<@r:b@y> NOTIFY=NEVER RRVS=2014-04-03T23:"
+				   "01:00Z;C ORCPT=rfc822;b@y",
+	    0, buf));
+	assert_string_equal(buf, "<b@y> NOTIFY=NEVER ORCPT=rfc822;b@y");
+	assert_true(flow_rcpt_line(
+	    "<b@y> RRVS=2014-04-03T23:01:00Z", MULE_AGREED_RRVS, buf));
+	assert_string_equal(buf, "<b@y> RRVS=2014-04-03T23:01:00Z");
+	assert_false(flow_rcpt_line("nonsense", 0, buf));
 }
 
 static void

@@ -4,7 +4,7 @@
  * the 28 of IPv4 and UDP, in both directions, up to the last that is sent;
  * the time is until the last receiver has the message.
  *
- *	air [-bhmv] [SEEDS]	medians of 50 seeds
+ *	air [-bhmv] [SEEDS]	medians of 600 seeds
  *	-b	by the book, without Extra_Address_PDU
  *	-h	half duplex, all on one channel, turnaround 50 ms
  *	-m	the retransmission time moves with what is measured
@@ -170,7 +170,7 @@ int
 main(int argc, char **argv)
 {
 	static const unsigned sizes[] = { 2, 10, 50 }, losses[] = { 0, 10, 20 };
-	unsigned seeds = 50;
+	unsigned seeds = 600;
 
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] != '-') {

@@ -7,7 +7,7 @@
 A cell is PROTOCOL:KILOBYTES:RECEIVERS:LOSS, and a pattern may stand for several.
 RUNS is how often a cell with loss is measured (the median counts), JOBS how
 many run at once.  KEEP=1 keeps captures and logs of all runs.  Needs root, for
-network namespaces.  A kilobyte is 1000 octets.
+network namespaces.  A kilobyte is 1024 octets.
 """
 import concurrent.futures
 import fnmatch
@@ -62,7 +62,7 @@ def measure(cell, body):
         with starting:
             air.__enter__()
         try:
-            p = PROTOCOLS[name](air, body or kilobytes * 1000,
+            p = PROTOCOLS[name](air, body or kilobytes * 1024,
                                 120 + 30 * kilobytes)
             p.run()
             return figures(cell, p)
@@ -109,9 +109,9 @@ def bodies(todo):
 
 def attempt(cell, extra):
     name, kilobytes, receivers, _ = split(cell)
-    body = kilobytes * 1000 - extra[receivers] if name == "muleteer" else 0
+    body = kilobytes * 1024 - extra[receivers] if name == "muleteer" else 0
     result = measure(cell, body)
-    nominal = kilobytes * 1000
+    nominal = kilobytes * 1024
     if abs(result["payload"] - nominal) > nominal / 100:
         raise RuntimeError(f"the payload was {result['payload']}")
     return result
