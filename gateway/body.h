@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* Measured: a blob and its row cost less than a file up to about here. */
-#define BODY_MEMORY_MAX (64 * 1024)
+#define BODY_MEMORY_MAX (128 * 1024)
 
 struct body;
 

@@ -136,12 +136,21 @@ set_port(struct sockaddr_storage *ss, uint16_t port)
 	memcpy(ss, &sin, sizeof(sin));
 }
 
+/*
+ * Names that come from mail or from the DNS are whole: without the dot at the
+ * end, the search list of this host would be tried as well, and mail would go
+ * to whoever answers there.
+ */
 static enum dns_result
 add_addresses(struct dns_query *q, const char *host)
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *list = NULL;
-	int rc = getaddrinfo(host, NULL, &hints, &list);
+	char whole[DNS_NAME_MAX + 2];
+	int rc;
+
+	snprintf(whole, sizeof(whole), "%s%s", host, q->mx ? "." : "");
+	rc = getaddrinfo(whole, NULL, &hints, &list);
 
 	for (struct addrinfo *a = list;
 	     rc == 0 && a != NULL && q->ntargets < DNS_ADDRESSES_MAX;
@@ -160,9 +169,9 @@ add_addresses(struct dns_query *q, const char *host)
 		freeaddrinfo(list);
 	if (rc == 0)
 		return DNS_OK;
-	return rc == EAI_NONAME || rc == EAI_NODATA || rc == EAI_FAIL
-		   ? DNS_NO_DOMAIN
-		   : DNS_TEMPORARY;
+	/* Not EAI_FAIL: a name server that refuses to answer knows nothing. */
+	return rc == EAI_NONAME || rc == EAI_NODATA ? DNS_NO_DOMAIN
+						    : DNS_TEMPORARY;
 }
 
 /* The MX records of domain; none also if it has only other records. */

@@ -17,6 +17,17 @@ log_set_level(enum log_level level)
 	threshold = level;
 }
 
+/* Where the lines go does not change while we run. */
+static bool
+to_terminal(void)
+{
+	static enum { UNKNOWN, NO, YES } known;
+
+	if (known == UNKNOWN)
+		known = isatty(STDERR_FILENO) ? YES : NO;
+	return known == YES;
+}
+
 /* What vsnprintf() would have written may be more than there was room for. */
 static size_t
 clipped(int n, size_t room)
@@ -36,7 +47,7 @@ log_event(enum log_level level, const char *event, const char *fmt, ...)
 
 	if (level > threshold)
 		return;
-	if (!isatty(STDERR_FILENO))
+	if (!to_terminal())
 		n += clipped(snprintf(line, sizeof(line), "<%d>", (int)level),
 		    sizeof(line));
 	n += clipped(snprintf(line + n, sizeof(line) - n, "%s ", event),

@@ -13,6 +13,7 @@
 #include "gateway/clock.h"
 #include "gateway/log.h"
 #include "gateway/mule_link.h"
+#include "gateway/room.h"
 
 /* Messages and destinations shown for one link. */
 #define SHOWN_MAX 64
@@ -80,6 +81,11 @@ counters(const struct pmul_engine *e)
 	PUT(unsupported);
 	PUT(nomem);
 	PUT(not_for_us);
+	PUT(requests_out);
+	PUT(announces_out);
+	PUT(releases_out);
+	PUT(rejects_out);
+	PUT(rejects_in);
 	PUT(ack_unknown);
 #undef PUT
 	return o;
@@ -91,11 +97,14 @@ gauges(const struct pmul_engine *e)
 	struct pmul_gauges g;
 
 	pmul_engine_gauges(e, &g);
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "tx_messages",
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tx_messages",
 	    (json_int_t)g.tx_messages, "rx_messages", (json_int_t)g.rx_messages,
 	    "held_messages", (json_int_t)g.held_messages, "tombstones",
 	    (json_int_t)g.tombstones, "tx_bytes", (json_int_t)g.tx_bytes,
-	    "rx_bytes", (json_int_t)g.rx_bytes);
+	    "rx_bytes", (json_int_t)g.rx_bytes, "groups_claimed",
+	    (json_int_t)g.groups_claimed, "groups_joined",
+	    (json_int_t)g.groups_joined, "groups_others",
+	    (json_int_t)g.groups_others);
 }
 
 static json_t *
@@ -242,12 +251,19 @@ links(const struct gateway *gw)
 static json_t *
 queue_numbers(const struct gateway *gw)
 {
+	static const char *const room_names[] = {
+		[ROOM_AMPLE] = "ample",
+		[ROOM_NO_RADIO] = "no-radio",
+		[ROOM_NONE] = "none",
+	};
 	struct queue_stats q;
 
 	queue_stats(gw->queue, &q);
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "messages",
-	    (json_int_t)q.messages, "recipients", (json_int_t)q.recipients,
-	    "transmissions", (json_int_t)q.transmissions, "quarantined",
+	return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "room",
+	    room_names[room_level(gw->room)], "free",
+	    (json_int_t)room_free(gw->room), "messages", (json_int_t)q.messages,
+	    "recipients", (json_int_t)q.recipients, "transmissions",
+	    (json_int_t)q.transmissions, "quarantined",
 	    (json_int_t)q.quarantined, "pending", (json_int_t)q.pending,
 	    "commits", (json_int_t)q.commits, "transactions",
 	    (json_int_t)q.transactions);

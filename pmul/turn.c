@@ -33,6 +33,19 @@ pmul_turn_give(struct pmul_engine *e, const struct pmul_tx *tx, uint32_t n,
 }
 
 void
+pmul_turn_listen(struct pmul_engine *e)
+{
+	uint64_t end = pmul_pace_end(&e->pace, e->now.mono).us;
+	uint64_t us = pmul_pace_air_us(&e->pace, PMUL_GROUP_PDU);
+
+	if (!e->cfg.half_duplex)
+		return;
+	us = e->cfg.turnaround_us < UINT64_MAX - us ? us + e->cfg.turnaround_us
+						    : UINT64_MAX;
+	e->turn.acks_us = us < UINT64_MAX - end ? end + us : UINT64_MAX;
+}
+
+void
 pmul_turn_take(struct pmul_engine *e, const struct pmul_tx *tx)
 {
 	if (e->turn.given != tx)
@@ -79,7 +92,8 @@ pmul_turn_at(const struct pmul_engine *e, const struct pmul_tx *tx)
 {
 	uint64_t at = e->turn.acks_us;
 
-	if (tx->phase != PMUL_TX_SENDING && e->turn.round_us > at)
+	if ((tx == NULL || tx->phase != PMUL_TX_SENDING) &&
+	    e->turn.round_us > at)
 		at = e->turn.round_us;
 	return at;
 }

@@ -54,6 +54,8 @@ mx-host=ours.example,shore.example.mil,10
 mx-host=second.example,mx12.example,10
 mx-host=second.example,shore.example.mil,20
 mx-host=second.example,mx11.example,30
+mx-host=astray.example,gone.example,10
+host-record=gone.example.wild.example,127.0.0.12
 dns-rr=null.example,15,000000
 host-record=plain.example,127.0.0.11
 host-record=mx11.example,127.0.0.11
@@ -75,7 +77,8 @@ def world(tmp_path_factory):
         os.makedirs(etc)
         try:
             with open(f"{etc}/resolv.conf", "w", encoding="ascii") as f:
-                f.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+                f.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
+                        "search wild.example\n")
             (d / "dns.conf").write_text(DNS)
             dns = subprocess.Popen(net.prefix("shore") + [
                 "dnsmasq", "-k", "-C", str(d / "dns.conf"), "--no-hosts",
@@ -132,6 +135,7 @@ def test_mail_goes_to_the_exchanger(world, domain, server):
 
 
 @pytest.mark.parametrize("domain,status", [
+    ("astray.example", b"5.1.2"),  # not to gone.example.wild.example
     ("null.example", b"5.1.10"),
     ("nowhere.example", b"5.1.2"),
     ("ours.example", b"5.4.6"),

@@ -260,6 +260,20 @@ test_groups_may_lie_beside_the_pool(void **state)
 }
 
 static void
+test_a_link_with_a_pool_needs_no_group_with_the_node(void **state)
+{
+	struct cfg *cfg = must_load(
+	    HEAD "nodes: [{name: s, id: 0.0.0.2}]\nlinks:\n"
+		 " - {name: a, interface: e, dynamic_groups:"
+		 " {first: 239.2.0.3, last: 239.2.0.9}}\n"
+		 "routes: [{domain: \"*\", via: mule, node: s, link: a}]\n");
+
+	(void)state;
+	assert_ptr_equal(cfg->routes[0].via_link, &cfg->links[0]);
+	cfg_free(&cfg);
+}
+
+static void
 test_each_priority_has_its_limits_or_those_of_the_link(void **state)
 {
 	struct cfg *cfg;
@@ -297,6 +311,8 @@ main(void)
 		cmocka_unit_test(test_who_only_receives_is_silent),
 		cmocka_unit_test(test_a_route_takes_the_only_link_that_sends),
 		cmocka_unit_test(test_groups_may_lie_beside_the_pool),
+		cmocka_unit_test(
+		    test_a_link_with_a_pool_needs_no_group_with_the_node),
 		cmocka_unit_test(
 		    test_each_priority_has_its_limits_or_those_of_the_link),
 	};

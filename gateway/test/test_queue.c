@@ -83,7 +83,7 @@ test_message_goes_with_its_last_recipient(void **state)
 	uint64_t id;
 
 	fx_open(f);
-	id = fx_add(f, "mx:b", 0, 3, 100000);
+	id = fx_add(f, "mx:b", 0, 3, 200000);
 	assert_int_equal(fx_ready(f, "mx:b", 1), 1);
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(fx_stats(f).messages, 1);
@@ -276,7 +276,7 @@ test_failing_member_leaves_no_trace_and_harms_no_other(void **state)
 		 * same group.
 		 */
 		o[i] = (struct order){ f, i, QUEUE_OK };
-		fx_put(f, t, "mx:b", 0, 2, i == 5 ? 100000 : 100);
+		fx_put(f, t, "mx:b", 0, 2, i == 5 ? 200000 : 100);
 		if (i == 5) {
 			assert_int_equal(queue_txn_finish(t, 777), QUEUE_OK);
 			o[i].want = QUEUE_ENOTFOUND;

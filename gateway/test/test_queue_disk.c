@@ -105,7 +105,7 @@ test_large_body_is_safe_before_its_row(void **state)
 	int fsync, move, dirsync, sync;
 
 	disk_open(f, &d);
-	assert_int_equal(fx_add_one(f, 100000), QUEUE_OK);
+	assert_int_equal(fx_add_one(f, 200000), QUEUE_OK);
 	fsync = disk_find(&d, QUEUE_OP_FSYNC, "1", 0);
 	move = disk_find(&d, QUEUE_OP_RENAME, "1", fsync);
 	dirsync = disk_find(&d, QUEUE_OP_DIRSYNC, "", move);
@@ -140,14 +140,14 @@ test_syncs_that_are_counted_have_happened(void **state)
 	assert_int_equal(fx_stats(f).syncs - counted, 1);
 	assert_int_equal(atomic_load(&real_syncs) - real, 1);
 	/* The body, the directory, the log. */
-	assert_int_equal(fx_add_one(f, 100000), QUEUE_OK);
+	assert_int_equal(fx_add_one(f, 200000), QUEUE_OK);
 	assert_int_equal(fx_stats(f).syncs - counted, 4);
 	assert_int_equal(atomic_load(&real_syncs) - real, 4);
 	/* What a real one says is heard. */
 	atomic_store(&fail_real_sync, EIO);
-	assert_int_equal(fx_add_one(f, 100000), QUEUE_EIO);
+	assert_int_equal(fx_add_one(f, 200000), QUEUE_EIO);
 	atomic_store(&fail_real_sync, ENOSPC);
-	assert_int_equal(fx_add_one(f, 100000), QUEUE_EFULL);
+	assert_int_equal(fx_add_one(f, 200000), QUEUE_EFULL);
 	/* After the log was written it is in doubt, not full. */
 	atomic_store(&fail_real_sync, ENOSPC);
 	assert_int_equal(fx_add_one(f, 10), QUEUE_EIO);
@@ -170,7 +170,7 @@ test_large_bodies_share_one_directory_sync(void **state)
 	uv_sem_wait(&d.entered);
 	for (int i = 0; i < 10; i++) {
 		t = queue_txn_new();
-		fx_put(f, t, "mx:b", 0, 1, 100000);
+		fx_put(f, t, "mx:b", 0, 1, 200000);
 		f->answered = false;
 		queue_submit(f->q, &t, i == 9 ? fx_done : NULL, f);
 	}
@@ -213,12 +213,12 @@ test_failing_disk_refuses_whole_and_heals(void **state)
 	disk_open(f, &d);
 	for (size_t i = 0; i < nfaults; i++) {
 		disk_fail(&d, faults[i].op, faults[i].path, 1, faults[i].e);
-		assert_int_equal(fx_add_one(f, 100000), faults[i].rc);
+		assert_int_equal(fx_add_one(f, 200000), faults[i].rc);
 		assert_int_equal(fx_stats(f).messages, i);
 		assert_int_equal(fx_stats(f).recipients, i);
 		assert_int_equal(fx_list(f, 0, 50), i);
 		assert_int_equal(files_in(f, "tmp"), 0);
-		assert_int_equal(fx_add_one(f, 100000), QUEUE_OK);
+		assert_int_equal(fx_add_one(f, 200000), QUEUE_OK);
 		assert_int_equal(files_in(f, "spool"), i + 1);
 	}
 	disk_close(f, &d);
@@ -240,15 +240,15 @@ test_large_payload_meets_a_full_disk(void **state)
 	fx_add(f, "mule:hf1", 0, 1, 10);
 	fx_ready(f, "mule:hf1", 1);
 	disk_fail(&d, QUEUE_OP_RENAME, "t1", 1, ENOSPC);
-	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 100000), QUEUE_EFULL);
+	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 200000), QUEUE_EFULL);
 	disk_fail(&d, QUEUE_OP_SYNC, "-wal", 1, EIO);
-	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 100000), QUEUE_EIO);
+	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 200000), QUEUE_EIO);
 	assert_int_equal(fx_stats(f).transmissions, 0);
-	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 100000), QUEUE_OK);
+	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 200000), QUEUE_OK);
 	assert_int_equal(f->msid, 1000);
 	assert_int_equal(files_in(f, "spool"), 1);
 	assert_int_equal(fx_next(f, "hf1", NULL, 0), QUEUE_OK);
-	assert_int_equal(f->len, 100000);
+	assert_int_equal(f->len, 200000);
 	disk_close(f, &d);
 }
 
@@ -260,12 +260,12 @@ test_id_used_again_after_a_doubtful_commit_keeps_its_file(void **state)
 
 	disk_open(f, &d);
 	disk_fail(&d, QUEUE_OP_SYNC, "-wal", 1, EIO);
-	assert_int_equal(fx_add_one(f, 100000), QUEUE_EIO);
+	assert_int_equal(fx_add_one(f, 200000), QUEUE_EIO);
 	assert_true(fx_exists(f, "spool/1"));
 	f->q->next_id = 1;
-	assert_int_equal(fx_add_one(f, 90000), QUEUE_OK);
+	assert_int_equal(fx_add_one(f, 200000), QUEUE_OK);
 	assert_int_equal(fx_add_one(f, 10), QUEUE_OK);
-	fx_assert_body(f, 1, 90000);
+	fx_assert_body(f, 1, 200000);
 	disk_close(f, &d);
 }
 
@@ -297,7 +297,7 @@ group_of_three(struct fx *f, struct disk *d, struct outcome o[3],
 	uv_sem_wait(&d->entered);
 	for (int i = 0; i < 3; i++) {
 		t = queue_txn_new();
-		fx_put(f, t, "mx:b", 0, 1, i == 0 ? 100000 : 100);
+		fx_put(f, t, "mx:b", 0, 1, i == 0 ? 200000 : 100);
 		if (i < 2)
 			fx_tombstone(t, "hf1", 1, 1, 5000);
 		o[i].told = false;
@@ -323,7 +323,7 @@ test_group_that_does_not_fit_is_tried_one_by_one(void **state)
 	assert_int_equal(o[2].rc, QUEUE_OK);
 	assert_int_equal(fx_stats(f).messages, 3);
 	assert_int_equal(files_in(f, "spool"), 1);
-	fx_assert_body(f, 2, 100000);
+	fx_assert_body(f, 2, 200000);
 	disk_close(f, &d);
 }
 

@@ -412,13 +412,13 @@ test_damaged_pieces_are_told_with_their_message(void **state)
 	    fx_next_partial(f, "hf1", 1000, f->partial.id - 1), QUEUE_EIO);
 }
 
-/* --- a queue of the first version ---------------------------------------- */
+/* --- queues of older versions ---------------------------------------- */
 
 static void
-open_version_1(struct fx *f)
+open_old(struct fx *f, const char *path)
 {
 	size_t len = 0;
-	unsigned char *text = unit_read_file("gateway/test/queue-v1.sql", &len);
+	unsigned char *text = unit_read_file(path, &len);
 	sqlite3 *db = NULL;
 
 	assert_int_equal(sqlite3_open(fx_path(f, "queue.db"), &db), SQLITE_OK);
@@ -434,9 +434,9 @@ test_queue_of_version_1_goes_on(void **state)
 {
 	struct fx *f = *state;
 
-	open_version_1(f);
+	open_old(f, "gateway/test/queue-v1.sql");
 	assert_int_equal(f->warnings, 0);
-	assert_int_equal(rows(f, "PRAGMA user_version"), 3);
+	assert_int_equal(rows(f, "PRAGMA user_version"), 4);
 	assert_int_equal(fx_stats(f).messages, 2);
 	assert_int_equal(fx_stats(f).transmissions, 1);
 	assert_int_equal(fx_next(f, "hf1", NULL, 0), QUEUE_OK);
@@ -457,6 +457,31 @@ test_queue_of_version_1_goes_on(void **state)
 	fx_reopen(f);
 	assert_records(f, "one");
 	assert_int_equal(fx_stats(f).transmissions, 0);
+}
+
+/* What muled 3 left when it stopped with a message on the air. */
+static void
+test_queue_of_version_3_goes_on(void **state)
+{
+	struct fx *f = *state;
+
+	open_old(f, "gateway/test/queue-v3.sql");
+	assert_int_equal(f->warnings, 0);
+	assert_int_equal(rows(f, "PRAGMA user_version"), 4);
+	assert_int_equal(rows(f, "SELECT seen FROM clock"), 1000);
+	assert_int_equal(fx_stats(f).messages, 2);
+	assert_int_equal(fx_stats(f).recipients, 3);
+	assert_int_equal(fx_next(f, "hf1", NULL, 0), QUEUE_OK);
+	assert_true(f->has_x);
+	assert_int_equal(f->x.expires_at, 1795561163);
+	assert_int_equal(f->x.rounds, 1);
+	assert_int_equal(fx_read_body(f, f->x.message), QUEUE_OK);
+	assert_int_equal(fx_peek(f, "smtp:127.0.0.1:55503", 9), 1);
+	assert_int_equal(f->got[0].m.warn_at, 1795489163);
+	assert_int_equal(fx_acked(f, f->x.id, f->x_nodes[0]), QUEUE_OK);
+	assert_int_equal(fx_stats(f).messages, 1);
+	fx_reopen(f);
+	assert_int_equal(fx_stats(f).messages, 1);
 }
 
 int
@@ -480,6 +505,7 @@ main(void)
 		FX_TEST(test_partial_messages_are_bounded),
 		FX_TEST(test_damaged_pieces_are_told_with_their_message),
 		FX_TEST(test_queue_of_version_1_goes_on),
+		FX_TEST(test_queue_of_version_3_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,7 @@ child_add(struct child *c)
 	fl->c = c;
 	/* Every fifth is a file. */
 	fl->id = fx_put(
-	    &c->f, t, "mx:b", 0, 1, c->f.q->next_id % 5 == 0 ? 70000 : 500);
+	    &c->f, t, "mx:b", 0, 1, c->f.q->next_id % 5 == 0 ? 200000 : 500);
 	queue_submit(c->f.q, &t, child_added, fl);
 }
 
@@ -228,7 +228,7 @@ doubt_main(const char *dir, int pipe)
 	if (fx_try_open(&c.f) != QUEUE_OK)
 		_exit(1);
 	disk_fail(&d, QUEUE_OP_SYNC, "-wal", 1, EIO);
-	if (fx_add_one(&c.f, 100000) != QUEUE_EIO)
+	if (fx_add_one(&c.f, 200000) != QUEUE_EIO)
 		_exit(2);
 	announce(&c, a);
 	kill(getpid(), SIGKILL);
@@ -255,7 +255,7 @@ test_refused_message_that_comes_back_has_its_body(void **state)
 	assert_int_equal(files_in(f, "spool"), fx_stats(f).messages);
 	/* This is what SQLite does with it; the named window. */
 	assert_int_equal(fx_stats(f).messages, 1);
-	fx_assert_body(f, 1, 100000);
+	fx_assert_body(f, 1, 200000);
 }
 
 /* --- what start-up finds ------------------------------------------------- */
@@ -266,7 +266,7 @@ test_orphans_are_removed_at_start(void **state)
 	struct fx *f = *state;
 
 	fx_open(f);
-	fx_add(f, "mx:b", 0, 1, 100000);
+	fx_add(f, "mx:b", 0, 1, 200000);
 	fx_add(f, "mx:b", 0, 1, 100);
 	fx_close(f);
 	fx_write_file(f, "spool/2", "x", 1); /* small: its body is a blob */
@@ -282,7 +282,7 @@ test_orphans_are_removed_at_start(void **state)
 	assert_true(fx_exists(f, "spool/notes.txt"));
 	assert_int_equal(f->warnings, 1);
 	assert_non_null(strstr(f->warning, "notes.txt"));
-	fx_assert_body(f, 1, 100000);
+	fx_assert_body(f, 1, 200000);
 	fx_assert_body(f, 2, 100);
 }
 
@@ -293,7 +293,7 @@ test_lost_body_is_told_and_its_message_stays(void **state)
 
 	fx_open(f);
 	for (size_t i = 0; i < 3; i++)
-		fx_add(f, "mx:b", 0, 1, 100000);
+		fx_add(f, "mx:b", 0, 1, 200000);
 	fx_close(f);
 	assert_int_equal(unlink(fx_path(f, "spool/1")), 0);
 	assert_int_equal(truncate(fx_path(f, "spool/2"), 99999), 0);
@@ -305,7 +305,7 @@ test_lost_body_is_told_and_its_message_stays(void **state)
 	assert_int_equal(fx_read_body(f, 1), QUEUE_EIO);
 	assert_int_equal(f->fd, -1);
 	assert_int_equal(fx_read_body(f, 2), QUEUE_EIO);
-	fx_assert_body(f, 3, 100000);
+	fx_assert_body(f, 3, 200000);
 	assert_int_equal(fx_read_body(f, 99), QUEUE_ENOTFOUND);
 	/* A small one, taken out of the database. */
 	fx_add(f, "mx:b", 0, 1, 10);
@@ -382,7 +382,7 @@ test_database_of_a_newer_program_is_refused(void **state)
 	fx_close(f);
 	sql(f, "PRAGMA user_version = 99");
 	refused(f, QUEUE_EVERSION, "newer");
-	sql(f, "PRAGMA user_version = 3");
+	sql(f, "PRAGMA user_version = 4");
 	fx_open(f);
 	assert_int_equal(fx_stats(f).messages, 1);
 }
@@ -415,7 +415,7 @@ test_missing_database_does_not_cost_the_mail(void **state)
 	char saved[256];
 
 	fx_open(f);
-	fx_add(f, "mx:b", 0, 1, 100000);
+	fx_add(f, "mx:b", 0, 1, 200000);
 	fx_close(f);
 	snprintf(saved, sizeof(saved), "%s/saved", f->dir);
 	assert_int_equal(rename(fx_path(f, "queue.db"), saved), 0);
@@ -425,7 +425,7 @@ test_missing_database_does_not_cost_the_mail(void **state)
 	assert_true(fx_exists(f, "spool/1"));
 	assert_int_equal(rename(saved, fx_path(f, "queue.db")), 0);
 	fx_open(f);
-	fx_assert_body(f, 1, 100000);
+	fx_assert_body(f, 1, 200000);
 	fx_close(f);
 
 	assert_int_equal(unlink(fx_path(f, "spool/1")), 0);
@@ -458,7 +458,7 @@ test_nobody_else_can_read_the_mail(void **state)
 	/* Whatever made the directory and its mode. */
 	assert_int_equal(chmod(f->dir, 0755), 0);
 	fx_open(f);
-	fx_add(f, "mx:b", 0, 1, 100000);
+	fx_add(f, "mx:b", 0, 1, 200000);
 	assert_int_equal(stat(fx_path(f, "queue.db"), &st), 0);
 	assert_int_equal(st.st_mode & 077, 0);
 	assert_int_equal(stat(fx_path(f, "queue.db-wal"), &st), 0);

@@ -131,11 +131,11 @@ test_failed_transmission_uses_no_number(void **state)
 	rcpt = f->got[0].rcpt[1];
 	f->got[0].rcpt[1] = 999;
 	assert_int_equal(
-	    fx_transmit(f, "hf1", 6, 1000, 100000), QUEUE_ENOTFOUND);
+	    fx_transmit(f, "hf1", 6, 1000, 200000), QUEUE_ENOTFOUND);
 	assert_int_equal(f->transmission, 0);
 	assert_false(fx_exists(f, "spool/t1"));
 	f->got[0].rcpt[1] = rcpt;
-	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 100000), QUEUE_OK);
+	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 200000), QUEUE_OK);
 	assert_int_equal(f->msid, 1000);
 	assert_int_equal(f->seqs[0], 1);
 	assert_int_equal(f->seqs[1], 1);
@@ -239,12 +239,12 @@ test_large_payload_is_a_file_that_goes_with_it(void **state)
 	fx_open(f);
 	fx_add(f, "mule:hf1", 0, 1, 10);
 	fx_ready(f, "mule:hf1", 1);
-	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 100000), QUEUE_OK);
+	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 200000), QUEUE_OK);
 	assert_true(fx_exists(f, "spool/t1"));
 	fx_reopen(f);
 	assert_true(fx_exists(f, "spool/t1"));
 	assert_int_equal(fx_next(f, "hf1", NULL, 0), QUEUE_OK);
-	assert_int_equal(f->len, 100000);
+	assert_int_equal(f->len, 200000);
 	for (size_t i = 0; i < f->len; i++)
 		same = same && f->data[i] == 0x5a;
 	assert_true(same);
@@ -262,7 +262,7 @@ test_lost_payload_is_told_with_its_transmission(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		fx_add(f, "mule:hf1", 0, 1, 10);
 		fx_ready(f, "mule:hf1", 1);
-		fx_transmit(f, "hf1", 6, 1000, 100000);
+		fx_transmit(f, "hf1", 6, 1000, 200000);
 	}
 	fx_close(f);
 	assert_int_equal(unlink(fx_path(f, "spool/t1")), 0);
@@ -287,7 +287,7 @@ test_finished_on_the_air_takes_its_destination_along(void **state)
 	fx_open(f);
 	fx_add(f, "mule:hf1", 0, 2, 10);
 	fx_ready(f, "mule:hf1", 1);
-	fx_transmit(f, "hf1", 6, 1000, 100000);
+	fx_transmit(f, "hf1", 6, 1000, 200000);
 	/* An operator deletes one, and sends the other another way. */
 	assert_int_equal(fx_finish(f, f->got[0].rcpt[0]), QUEUE_OK);
 	fx_next(f, "hf1", NULL, 0);
