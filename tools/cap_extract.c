@@ -142,6 +142,14 @@ done(void *ctx, const struct cap_message *m)
 	if (!cap_message_passes(x->o, m) || m->have == 0 ||
 	    (!cap_message_whole(m) && !x->o->partial))
 		return;
+	if (m->too_large) {
+		x->failed = true;
+		(void)fprintf(stderr,
+		    "mulecap: %s-%08" PRIx32
+		    ": more than %u octets, not extracted\n",
+		    cap_quad(m->source).s, m->msid, CAP_CONTENTS_MAX);
+		return;
+	}
 	cdt = join(m, &len);
 	if (cdt == NULL) {
 		x->failed = true;

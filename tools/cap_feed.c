@@ -5,11 +5,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MESSAGES_MAX 8192
-#define BYTES_MAX (256U << 20)
+#define BYTES_MAX (32U << 20)
+/* With contents; a radio carries no message as large as half of this. */
+#define KEPT_MAX (128U << 20)
 /* EMCON lasts days: a message is forgotten after two of silence. */
 #define AGE_US (UINT64_C(48) * 3600 * 1000000)
 /* Frames between two looks at the progress. */
@@ -47,10 +50,19 @@ bool
 cap_default_model(bool keep, void (*done)(void *, const struct cap_message *),
     void *ctx, struct cap_model **ret_m)
 {
-	struct cap_model_config c = { MESSAGES_MAX, BYTES_MAX, AGE_US, keep,
-		done, ctx };
+	struct cap_model_config c = {
+		.messages_max = MESSAGES_MAX,
+		.bytes_max = keep ? KEPT_MAX : BYTES_MAX,
+		.message_max = CAP_CONTENTS_MAX,
+		.age_us = AGE_US,
+		.keep = keep,
+		.done = done,
+		.ctx = ctx,
+	};
 
-	return cap_model_new(&c, ret_m);
+	return getrandom(&c.seed, sizeof(c.seed), 0) ==
+		   (ssize_t)sizeof(c.seed) &&
+	       cap_model_new(&c, ret_m);
 }
 
 static bool

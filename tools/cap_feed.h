@@ -9,6 +9,8 @@
 
 #define CAP_PORTS_MAX 64
 #define CAP_EMCON_MAX 64
+/* Octets of one message that can be put together. */
+#define CAP_CONTENTS_MAX (64U << 20)
 
 enum cap_exit { CAP_CLEAN = 0, CAP_FINDINGS = 1, CAP_UNUSABLE = 2 };
 

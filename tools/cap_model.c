@@ -5,15 +5,19 @@
 #include <string.h>
 
 #define BUCKETS 4096
+/* Messages with one id that cap_model_find_dest() looks at. */
+#define SAME_ID_MAX 32
 
 TAILQ_HEAD(age_list, cap_message);
 LIST_HEAD(bucket, cap_message);
 
 struct cap_model {
 	struct cap_model_config cfg;
-	struct age_list ages; /* the one heard last at the end */
-	struct bucket buckets[BUCKETS];
+	struct age_list ages;           /* the one heard last at the end */
+	struct bucket by_id[BUCKETS];   /* source and Message_ID */
+	struct bucket by_msid[BUCKETS]; /* Acks with a wrong source */
 	size_t count, bytes;
+	uint32_t numbers;
 };
 
 bool
@@ -30,16 +34,41 @@ cap_model_new(const struct cap_model_config *c, struct cap_model **ret_m)
 }
 
 static void
+charge(struct cap_model *m, struct cap_message *msg, size_t n)
+{
+	msg->bytes += n;
+	m->bytes += n;
+}
+
+static void
+drop_contents(struct cap_model *m, struct cap_message *msg)
+{
+	for (size_t i = 0; i < msg->nfragments; i++) {
+		struct cap_fragment *f = &msg->fragments[i];
+
+		if (f->data == NULL)
+			continue;
+		free(f->data);
+		f->data = NULL;
+		msg->bytes -= f->len + (size_t)1;
+		m->bytes -= f->len + (size_t)1;
+	}
+}
+
+static void
 forget(struct cap_model *m, struct cap_message *msg)
 {
 	TAILQ_REMOVE(&m->ages, msg, by_age);
 	LIST_REMOVE(msg, by_id);
+	LIST_REMOVE(msg, by_msid);
 	m->count--;
+	drop_contents(m, msg);
 	m->bytes -= msg->bytes;
-	for (size_t i = 0; i < msg->nfragments; i++)
-		free(msg->fragments[i].data);
+	for (size_t i = 0; i < msg->ndests; i++)
+		pmul_seqset_release(&msg->dests[i].has);
 	free(msg->fragments);
 	free(msg->dests);
+	free(msg->dest_index);
 	free(msg);
 }
 
@@ -74,11 +103,26 @@ cap_model_finish(struct cap_model *m)
 
 /* --- looking up -------------------------------------------------------- */
 
-/* By Message_ID alone, so that Acks with a wrong source find it too. */
-static size_t
-bucket_of(uint32_t msid)
+/* Every bit of v and seed reaches the top ones. */
+static uint64_t
+mix(uint64_t v, uint64_t seed)
 {
-	return msid * UINT32_C(2654435761) >> 20;
+	v ^= seed;
+	v = (v ^ v >> 33) * UINT64_C(0xff51afd7ed558ccd);
+	v = (v ^ v >> 33) * (UINT64_C(0xc4ceb9fe1a85ec53) ^ seed << 1);
+	return v ^ v >> 33;
+}
+
+static size_t
+id_bucket(const struct cap_model *m, uint32_t source, uint32_t msid)
+{
+	return mix((uint64_t)source << 32 | msid, m->cfg.seed) % BUCKETS;
+}
+
+static size_t
+msid_bucket(const struct cap_model *m, uint32_t msid)
+{
+	return mix(msid, m->cfg.seed) % BUCKETS;
 }
 
 struct cap_message *
@@ -86,7 +130,7 @@ cap_model_find(const struct cap_model *m, uint32_t source, uint32_t msid)
 {
 	struct cap_message *msg;
 
-	LIST_FOREACH (msg, &m->buckets[bucket_of(msid)], by_id)
+	LIST_FOREACH (msg, &m->by_id[id_bucket(m, source, msid)], by_id)
 		if (msg->msid == msid && msg->source == source)
 			return msg;
 	return NULL;
@@ -96,46 +140,61 @@ struct cap_message *
 cap_model_find_dest(const struct cap_model *m, uint32_t msid, uint32_t dest)
 {
 	struct cap_message *msg;
+	int left = SAME_ID_MAX;
 
-	LIST_FOREACH (msg, &m->buckets[bucket_of(msid)], by_id)
+	LIST_FOREACH (msg, &m->by_msid[msid_bucket(m, msid)], by_msid) {
+		if (left-- == 0)
+			break;
 		if (msg->msid == msid && cap_message_dest(msg, dest) != NULL)
 			return msg;
+	}
 	return NULL;
+}
+
+/* The place of id in the table, or the free one where it would go. */
+static uint16_t *
+index_of(const struct cap_message *m, uint32_t id)
+{
+	size_t mask = m->dests_cap * 2 - 1;
+	size_t at = mix(id, m->seed) & mask;
+
+	while (
+	    m->dest_index[at] != 0 && m->dests[m->dest_index[at] - 1].id != id)
+		at = (at + 1) & mask;
+	return &m->dest_index[at];
 }
 
 struct cap_dest *
 cap_message_dest(const struct cap_message *m, uint32_t id)
 {
-	size_t lo = 0, hi = m->ndests;
+	uint16_t at;
 
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (m->dests[mid].id == id)
-			return &m->dests[mid];
-		if (m->dests[mid].id < id)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
+	if (m->ndests == 0)
+		return NULL;
+	at = *index_of(m, id);
+	return at == 0 ? NULL : &m->dests[at - 1];
 }
 
 bool
 cap_message_whole(const struct cap_message *m)
 {
-	return m->total > 0 && m->have >= m->total;
+	return m->total > 0 && m->inside == m->total && m->have == m->total;
 }
 
 uint64_t
 cap_hash(const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	uint64_t h = mix(len, UINT64_C(0xcbf29ce484222325)), word;
 
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-	return h;
+	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 32;
+	}
+	word = 0;
+	memcpy(&word, p, len);
+	return mix(h ^ word, UINT64_C(0x100000001b3));
 }
 
 uint32_t
@@ -156,13 +215,6 @@ cap_entry_missing(const struct pmul_ack_entry *e, uint16_t *ret_max)
 /* --- growing ----------------------------------------------------------- */
 
 static void
-charge(struct cap_model *m, struct cap_message *msg, size_t n)
-{
-	msg->bytes += n;
-	m->bytes += n;
-}
-
-static void
 make_room(struct cap_model *m, uint64_t now)
 {
 	struct cap_message *old;
@@ -172,6 +224,17 @@ make_room(struct cap_model *m, uint64_t now)
 		   (m->bytes > m->cfg.bytes_max && m->count > 1) ||
 		   (now > old->last_us && now - old->last_us > m->cfg.age_us)))
 		finish_oldest(m);
+}
+
+/* Something of the message was heard: it is the youngest now. */
+static void
+touch(struct cap_model *m, struct cap_message *msg, uint64_t now)
+{
+	TAILQ_REMOVE(&m->ages, msg, by_age);
+	TAILQ_INSERT_TAIL(&m->ages, msg, by_age);
+	/* A clock that was set back does not make the list go wrong. */
+	if (now > msg->last_us)
+		msg->last_us = now;
 }
 
 static struct cap_message *
@@ -186,48 +249,79 @@ open_message(
 			return NULL;
 		msg->source = p->source;
 		msg->msid = p->msid;
+		msg->number = ++m->numbers;
 		msg->priority = p->priority;
+		msg->seed = m->cfg.seed;
 		msg->first_us = d->time_us;
 		msg->first_frame = d->frame;
-		LIST_INSERT_HEAD(&m->buckets[bucket_of(p->msid)], msg, by_id);
+		LIST_INSERT_HEAD(
+		    &m->by_id[id_bucket(m, p->source, p->msid)], msg, by_id);
+		LIST_INSERT_HEAD(
+		    &m->by_msid[msid_bucket(m, p->msid)], msg, by_msid);
+		TAILQ_INSERT_TAIL(&m->ages, msg, by_age);
 		m->count++;
 		charge(m, msg, sizeof(*msg));
-	} else
-		TAILQ_REMOVE(&m->ages, msg, by_age);
-	TAILQ_INSERT_TAIL(&m->ages, msg, by_age);
-	msg->last_us = d->time_us;
+	}
+	touch(m, msg, d->time_us);
+	msg->last_frame = d->frame;
 	return msg;
+}
+
+/* --- destinations ------------------------------------------------------ */
+
+static bool
+grow_dests(struct cap_model *m, struct cap_message *msg)
+{
+	size_t old = msg->dests_cap, cap = old == 0 ? 8 : old * 2;
+	struct cap_dest *d;
+	uint16_t *index = calloc(cap * 2, sizeof(*index));
+
+	if (index == NULL)
+		return false;
+	d = realloc(msg->dests, cap * sizeof(*d));
+	if (d == NULL) {
+		free(index);
+		return false;
+	}
+	free(msg->dest_index);
+	msg->dest_index = index;
+	msg->dests = d;
+	msg->dests_cap = cap;
+	charge(m, msg, (cap - old) * (sizeof(*d) + 2 * sizeof(*index)));
+	for (size_t i = 0; i < msg->ndests; i++)
+		*index_of(msg, d[i].id) = (uint16_t)(i + 1);
+	return true;
 }
 
 static bool
 add_dest(struct cap_model *m, struct cap_message *msg, struct pmul_dest want)
 {
 	struct cap_dest *d = cap_message_dest(msg, want.id);
-	size_t at = msg->ndests;
 
-	if (d != NULL) {
-		d->idle_acks = 0;
-		return true;
-	}
-	if (msg->ndests == CAP_DESTS_MAX)
-		return true;
-	if (msg->ndests == msg->dests_cap) {
-		size_t cap = msg->dests_cap == 0 ? 8 : msg->dests_cap * 2;
-
-		d = realloc(msg->dests, cap * sizeof(*d));
-		if (d == NULL)
+	if (d == NULL) {
+		if (msg->ndests == CAP_DESTS_MAX)
+			return true;
+		if (msg->ndests == msg->dests_cap && !grow_dests(m, msg))
 			return false;
-		charge(m, msg, (cap - msg->dests_cap) * sizeof(*d));
-		msg->dests = d;
-		msg->dests_cap = cap;
+		d = &msg->dests[msg->ndests];
+		*d = (struct cap_dest){ .id = want.id, .seq = want.seq };
+		*index_of(msg, want.id) = (uint16_t)++msg->ndests;
+		pmul_seqset_init(&d->has, 0);
 	}
-	while (at > 0 && msg->dests[at - 1].id > want.id)
-		at--;
-	memmove(msg->dests + at + 1, msg->dests + at,
-	    (msg->ndests - at) * sizeof(*d));
-	msg->dests[at] = (struct cap_dest){ .id = want.id, .seq = want.seq };
-	msg->ndests++;
+	/* Listed again, once a round, though it has said that all is there. */
+	if (d->complete && d->round != msg->rounds)
+		d->unheeded++;
+	d->idle_acks = 0;
+	d->round = msg->rounds;
 	return true;
+}
+
+static void
+set_total(struct cap_message *msg, uint32_t total)
+{
+	for (uint32_t s = msg->total; s < total && s < msg->nfragments; s++)
+		msg->inside += msg->fragments[s].times > 0;
+	msg->total = total;
 }
 
 static bool
@@ -237,19 +331,25 @@ take_address(struct cap_model *m, struct cap_message *msg,
 	msg->air_address += d->ip_len;
 	msg->addressed = true;
 	msg->expiry = p->expiry;
-	/* Reference 5.4: the Total never shrinks. */
+	/* The first Total may be that of a round only; it never shrinks. */
 	if (p->total > msg->total)
-		msg->total = p->total;
+		set_total(msg, p->total);
 	if (p->type == PMUL_ADDRESS && p->count > 0 && p->first &&
 	    (msg->rounds == 0 || msg->in_data)) {
 		msg->rounds++;
 		msg->in_data = false;
+		msg->last_asked_us = msg->asked_us;
+		msg->asked_us = d->time_us;
 	}
+	if (p->count == 0)
+		msg->ack_acked = true;
 	for (size_t i = 0; i < p->count; i++)
 		if (!add_dest(m, msg, pmul_pdu_dest(p, i)))
 			return false;
 	return true;
 }
+
+/* --- fragments --------------------------------------------------------- */
 
 static bool
 grow_fragments(struct cap_model *m, struct cap_message *msg, size_t n)
@@ -272,6 +372,25 @@ grow_fragments(struct cap_model *m, struct cap_message *msg, size_t n)
 }
 
 static bool
+keep_contents(struct cap_model *m, struct cap_message *msg,
+    struct cap_fragment *f, const struct pmul_pdu *p)
+{
+	if (!m->cfg.keep || msg->too_large)
+		return true;
+	if (msg->payload + p->data_len > m->cfg.message_max) {
+		msg->too_large = true;
+		drop_contents(m, msg);
+		return true;
+	}
+	f->data = malloc(p->data_len + 1);
+	if (f->data == NULL)
+		return false;
+	memcpy(f->data, p->data, p->data_len);
+	charge(m, msg, p->data_len + 1);
+	return true;
+}
+
+static bool
 take_data(struct cap_model *m, struct cap_message *msg,
     const struct cap_datagram *d, const struct pmul_pdu *p)
 {
@@ -284,63 +403,97 @@ take_data(struct cap_model *m, struct cap_message *msg,
 		return true;
 	if (p->seq > msg->nfragments && !grow_fragments(m, msg, p->seq))
 		return false;
+	if (p->seq > msg->top)
+		msg->top = p->seq;
 	f = &msg->fragments[p->seq - 1];
+	if (f->times == 0 && !keep_contents(m, msg, f, p))
+		return false;
+	f->round = msg->rounds;
 	if (f->times++ > 0) {
 		msg->repeats++;
 		return true;
 	}
-	if (m->cfg.keep) {
-		f->data = malloc(p->data_len + 1);
-		if (f->data == NULL) {
-			f->times = 0;
-			return false;
-		}
-		memcpy(f->data, p->data, p->data_len);
-		charge(m, msg, p->data_len + 1);
-	}
 	f->len = (uint32_t)p->data_len;
 	f->hash = cap_hash(p->data, p->data_len);
 	msg->have++;
+	msg->inside += p->seq <= msg->total;
 	msg->payload += p->data_len;
 	return true;
 }
 
-static void
+/* --- acknowledgements -------------------------------------------------- */
+
+/*
+ * What a missing list says is there: all below its last number but those that
+ * it names.  What is above is not known.
+ */
+static bool
+learn(struct cap_model *m, struct cap_message *msg, struct cap_dest *d,
+    const struct pmul_ack_entry *e)
+{
+	size_t pos = 0, before = d->has.words == NULL ? 0 : d->has.max / 8;
+	uint16_t first, last;
+	uint32_t from = 1;
+
+	if (pmul_seqset_grow(&d->has, msg->total) != 0)
+		return false;
+	while (pmul_ack_next_range(e, &pos, &first, &last)) {
+		if (from < first &&
+		    pmul_seqset_add_range(&d->has, from, first - 1U) != 0)
+			return false;
+		from = last + 1U;
+	}
+	if (d->has.words != NULL)
+		charge(m, msg, d->has.max / 8 - before);
+	return true;
+}
+
+static bool
+take_entry(struct cap_model *m, const struct cap_datagram *d, uint32_t node,
+    const struct pmul_ack_entry *e)
+{
+	struct cap_message *msg = cap_model_find(m, e->source, e->msid);
+	struct cap_dest *dest;
+	uint16_t max;
+
+	if (msg == NULL)
+		return true;
+	touch(m, msg, d->time_us);
+	dest = cap_message_dest(msg, node);
+	if (dest == NULL)
+		return true;
+	dest->missing = cap_entry_missing(e, &max);
+	if (dest->acks++ == 0)
+		dest->lost = dest->missing;
+	dest->heard_us = d->time_us;
+	dest->idle_acks++;
+	if (e->nmissing > 0)
+		return learn(m, msg, dest, e);
+	if (!dest->complete) {
+		dest->acked_us = d->time_us;
+		msg->complete++;
+	}
+	dest->complete = true;
+	return true;
+}
+
+static bool
 take_ack(
     struct cap_model *m, const struct cap_datagram *d, const struct pmul_pdu *p)
 {
 	struct pmul_ack_entry e;
+	struct cap_message *first = NULL;
 	size_t pos = 0;
-	uint16_t max;
-	bool first = true;
 
 	while (pmul_pdu_next_ack(p, &pos, &e)) {
-		struct cap_message *msg = cap_model_find(m, e.source, e.msid);
-		struct cap_dest *dest;
-		uint32_t missing = cap_entry_missing(&e, &max);
-
-		if (msg == NULL)
-			continue;
 		/* The octets of an Ack for many count once. */
-		if (first)
-			msg->air_ack += d->ip_len;
-		first = false;
-		if (d->time_us > msg->last_us)
-			msg->last_us = d->time_us;
-		dest = cap_message_dest(msg, p->source);
-		if (dest == NULL)
-			continue;
-		if (dest->acks++ == 0)
-			dest->lost = missing;
-		dest->heard_us = d->time_us;
-		dest->missing = missing;
-		if (e.nmissing > 0)
-			continue;
-		dest->idle_acks++;
-		if (!dest->complete)
-			dest->acked_us = d->time_us;
-		dest->complete = true;
+		if (first == NULL &&
+		    (first = cap_model_find(m, e.source, e.msid)) != NULL)
+			first->air_ack += d->ip_len;
+		if (!take_entry(m, d, p->source, &e))
+			return false;
 	}
+	return true;
 }
 
 static bool
@@ -360,6 +513,15 @@ take_of_message(
 	return true;
 }
 
+void
+cap_model_damaged(struct cap_model *m, uint32_t source, uint32_t msid)
+{
+	struct cap_message *msg = cap_model_find(m, source, msid);
+
+	if (msg != NULL)
+		msg->damaged++;
+}
+
 bool
 cap_model_take(struct cap_model *m, const struct cap_datagram *d,
     const struct pmul_pdu *pdu)
@@ -373,7 +535,7 @@ cap_model_take(struct cap_model *m, const struct cap_datagram *d,
 	case PMUL_EXTRA_ADDRESS:
 	case PMUL_FEC_ADDRESS:
 	case PMUL_EXTRA_FEC_ADDRESS: ok = take_of_message(m, d, pdu); break;
-	case PMUL_ACK: take_ack(m, d, pdu); break;
+	case PMUL_ACK: ok = take_ack(m, d, pdu); break;
 	case PMUL_ANNOUNCE:
 	case PMUL_REQUEST:
 	case PMUL_REJECT:
