@@ -228,6 +228,8 @@ CAP_SRC := \
 
 MULECAP_SRC := \
 	tools/cap_check.c \
+	tools/cap_check_ack.c \
+	tools/cap_check_sender.c \
 	tools/cap_extract.c \
 	tools/cap_feed.c \
 	tools/cap_list.c \

@@ -263,6 +263,8 @@ open_message(
 		charge(m, msg, sizeof(*msg));
 	}
 	touch(m, msg, d->time_us);
+	msg->gap_us = d->time_us > msg->sent_us ? d->time_us - msg->sent_us : 0;
+	msg->sent_us = d->time_us;
 	msg->last_frame = d->frame;
 	return msg;
 }
@@ -312,6 +314,7 @@ add_dest(struct cap_model *m, struct cap_message *msg, struct pmul_dest want)
 	if (d->complete && d->round != msg->rounds)
 		d->unheeded++;
 	d->idle_acks = 0;
+	d->same_nacks = 0;
 	d->round = msg->rounds;
 	return true;
 }
@@ -338,9 +341,9 @@ take_address(struct cap_model *m, struct cap_message *msg,
 	    (msg->rounds == 0 || msg->in_data)) {
 		msg->rounds++;
 		msg->in_data = false;
-		msg->last_asked_us = msg->asked_us;
-		msg->asked_us = d->time_us;
+		msg->round_us = d->time_us;
 	}
+	msg->set_open = !p->last;
 	if (p->count == 0)
 		msg->ack_acked = true;
 	for (size_t i = 0; i < p->count; i++)
@@ -434,7 +437,10 @@ learn(struct cap_model *m, struct cap_message *msg, struct cap_dest *d,
 	size_t pos = 0, before = d->has.words == NULL ? 0 : d->has.max / 8;
 	uint16_t first, last;
 	uint32_t from = 1;
+	uint64_t hash = cap_hash(e->missing, e->nmissing * 2);
 
+	d->same_nacks = hash == d->nack_hash ? d->same_nacks + 1 : 1;
+	d->nack_hash = hash;
 	if (pmul_seqset_grow(&d->has, msg->total) != 0)
 		return false;
 	while (pmul_ack_next_range(e, &pos, &first, &last)) {
@@ -459,6 +465,7 @@ take_entry(struct cap_model *m, const struct cap_datagram *d, uint32_t node,
 	if (msg == NULL)
 		return true;
 	touch(m, msg, d->time_us);
+	msg->ack_us = d->time_us;
 	dest = cap_message_dest(msg, node);
 	if (dest == NULL)
 		return true;

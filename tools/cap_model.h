@@ -33,9 +33,11 @@ struct cap_dest {
 	uint32_t missing;  /* numbers in its last Ack */
 	uint32_t lost;     /* ...in its first */
 	uint32_t acks;
-	uint32_t idle_acks; /* since the sender's last PDU of the message */
-	uint32_t unheeded;  /* rounds that listed it though it was complete */
-	uint32_t round;     /* the last one that listed it */
+	uint32_t idle_acks;  /* since the sender's last PDU of the message */
+	uint32_t unheeded;   /* rounds that listed it though it was complete */
+	uint32_t round;      /* the last one that listed it */
+	uint64_t nack_hash;  /* of the last list of missing numbers */
+	uint32_t same_nacks; /* it came so often since a PDU listed the node */
 	struct pmul_seqset has; /* what its missing lists say that it has */
 };
 
@@ -52,11 +54,14 @@ struct cap_message {
 	uint8_t priority;
 	bool addressed; /* an Address_PDU was seen */
 	bool in_data;   /* Data_PDUs since the last Address_PDU */
+	bool set_open;  /* the last Address_PDU was not the last of its set */
 	bool ack_acked; /* an Address_PDU without destinations was seen */
 	bool too_large; /* its contents are not kept */
 	uint64_t first_us, last_us, first_frame, last_frame;
-	uint64_t discarded_us;            /* 0: not */
-	uint64_t asked_us, last_asked_us; /* this round began, and the last */
+	uint64_t discarded_us;    /* 0: not */
+	uint64_t round_us;        /* the last round began */
+	uint64_t ack_us;          /* the last Ack for it came; 0: none */
+	uint64_t sent_us, gap_us; /* last PDU of the sender; time before it */
 	uint32_t rounds, data_pdus, repeats, have;
 	uint32_t inside;   /* of the fragments, those not above the Total */
 	uint32_t complete; /* destinations that are */
