@@ -21,6 +21,7 @@ EXPIRY = T0 + 3600
 
 def fletcher(p):
     p = bytearray(p)
+    p[6:8] = b"\0\0"
     c0 = c1 = 0
     for b in p:
         c0 = (c0 + b) % 255
@@ -158,7 +159,7 @@ def test_show_filters(capture):
 
 def test_other_ports_are_found_when_asked(capture):
     path = capture(GOOD, port=9000)
-    assert rows("show", path) == []
+    assert rows("show", path, rc=2) == []
     assert len(rows("show", "--any-port", path)) == 9
     assert len(rows("show", "--ports", "1-3,9000", path)) == 9
 
@@ -324,14 +325,50 @@ def test_stats_add_up(capture):
                     "10.142.0.3": pytest.approx(1 / 3)}
 
 
-def test_unusable_input_is_said(tmp_path):
+PCAPNG = (struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+          + struct.pack("<IIHHII", 1, 20, 101, 0, 65535, 20))
+FRAME = record(packet(GOOD[0]), 0)
+UNUSABLE = {
+    "empty": b"",
+    "no capture": b"nonsense, not a capture",
+    "no frames": HEAD,
+    "no frames, pcapng": PCAPNG,
+    "cut in the head": HEAD[:17],
+    "cut in a frame's head": HEAD + FRAME + FRAME[:9],
+    "cut in a frame": HEAD + FRAME[:-3],
+    "cut in a block": PCAPNG + struct.pack("<III", 6, 64, 0),
+    "a length of 3 GB": HEAD + struct.pack("<IIII", T0, 0, 3 << 30, 3 << 30),
+    "a link of Mars": HEAD[:-4] + struct.pack("<I", 147) + FRAME,
+    "noise": HEAD + record(bytes(range(200)), 0),
+    "another protocol": HEAD + record(packet(b"x" * 30, port=53), 0),
+    "headers only": HEAD + record(packet(GOOD[0])[:28], 0),
+}
+
+
+@pytest.mark.parametrize("command", ["list", "show", "check", "extract",
+                                     "stats"])
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_unusable_input_is_one_clear_line(command, what, tmp_path):
+    path = tmp_path / "in.pcap"
+    path.write_bytes(UNUSABLE[what])
+    more = ["-o", str(tmp_path)] if command == "extract" else []
+    r = subprocess.run([MULECAP, command, *more, str(path)],
+                       capture_output=True, text=True, timeout=20)
+    assert r.returncode == 2
+    (line,) = r.stderr.splitlines()
+    assert line.startswith(f"mulecap: {path}: ")
+
+
+def test_a_wrong_command_line_is_said(capture, tmp_path):
+    path = capture(GOOD)
     run("list", str(tmp_path / "none"), rc=2)
-    (tmp_path / "x").write_bytes(b"nonsense, not a capture")
-    run("check", str(tmp_path / "x"), rc=2)
-    run("fly", rc=2)
-    cut = tmp_path / "cut"
-    cut.write_bytes(HEAD + record(packet(GOOD[0]), 0)[:-3])
-    run("check", str(cut), rc=2)
+    for bad in (["fly", path], ["list"], ["list", path, path], ["list",
+                "--ports", "0", path], ["list", "--ports", "9-3", path],
+                ["list", "--id", "g", path], ["list", "--type", "x", path],
+                ["list", "--source", "1.2.3", path], ["extract", path],
+                ["check", "--rate", "-1", path], ["show", "--time", "1", path],
+                ["check", "--emcon", "1.2.3.4:x", path]):
+        run(*bad, rc=2)
 
 
 def test_memory_does_not_grow_with_the_capture():

@@ -1,6 +1,7 @@
 #include "tools/cap_feed.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +25,10 @@ struct feed {
 	pcap_t *pcap;
 	struct cap_reader *reader;
 	uint64_t frames, first_us;
-	off_t size; /* of the file; 0: unknown, no progress */
+	uint64_t seen; /* P_MUL datagrams */
+	uint64_t cut, bad;
+	off_t size;  /* of the file; 0: unknown, no progress */
+	int percent; /* shown last */
 };
 
 static volatile sig_atomic_t stopped;
@@ -139,33 +143,114 @@ port_wanted(const struct cap_opts *o, const struct cap_datagram *d)
 static bool
 visit(struct feed *f, const struct cap_datagram *d)
 {
+	bool expected = port_wanted(f->o, d);
 	struct pmul_pdu pdu;
 	struct cap_seen s = { .d = d };
 
+	if (!expected && !f->o->any_port)
+		return true;
 	s.err = pmul_pdu_decode(d->data, d->len, &pdu);
-	if (!port_wanted(f->o, d) && (!f->o->any_port || s.err != 0))
+	if (!expected && s.err != 0)
 		return true;
 	if (s.err == 0)
 		s.pdu = &pdu;
+	f->seen++;
 	s.at_s = ((double)d->time_us - (double)f->first_us) / 1e6;
 	return f->v->see(f->v->ctx, &s);
 }
 
 static void
-show_progress(const struct feed *f)
+show_progress(struct feed *f)
 {
 	FILE *in = pcap_file(f->pcap);
 	off_t at = in == NULL ? -1 : ftello(in);
 	char bar[41];
-	int n;
+	int percent;
 
 	if (f->size == 0 || at < 0)
 		return;
-	n = (int)(at * 40 / f->size);
+	percent = at < f->size ? (int)(at * 100 / f->size) : 100;
+	if (percent == f->percent)
+		return;
+	f->percent = percent;
 	memset(bar, ' ', 40);
-	memset(bar, '#', (size_t)(n > 40 ? 40 : n));
+	memset(bar, '#', (size_t)percent * 40 / 100);
 	bar[40] = '\0';
-	(void)fprintf(stderr, "\r[%s] %3d %%", bar, (int)(at * 100 / f->size));
+	(void)fprintf(stderr, "\r[%s] %3d %%", bar, percent);
+}
+
+/* 0 for a frame that was dealt with. */
+static int
+take_frame(struct feed *f, const struct pcap_pkthdr *h, const u_char *data)
+{
+	struct cap_datagram d;
+	struct cap_frame fr = { ++f->frames,
+		(uint64_t)h->ts.tv_sec * 1000000 + (uint64_t)h->ts.tv_usec,
+		data, h->caplen, h->len };
+
+	if (f->frames == 1)
+		f->first_us = fr.time_us;
+	if (f->frames % PROGRESS_EVERY == 0)
+		show_progress(f);
+	switch (cap_reader_frame(f->reader, &fr, &d)) {
+	case CAP_DATAGRAM:
+		if (visit(f, &d))
+			return 0;
+		(void)fputs("mulecap: out of memory\n", stderr);
+		return CAP_UNUSABLE;
+	case CAP_CUT: f->cut++; return 0;
+	case CAP_BAD: f->bad++; return 0;
+	case CAP_OTHER:
+	case CAP_HELD: return 0;
+	}
+	return 0;
+}
+
+static const char *
+input_name(const struct cap_opts *o)
+{
+	return o->interface != NULL ? o->interface : o->file;
+}
+
+/* Nothing was found, and why. */
+static void
+say_nothing(const struct feed *f)
+{
+	const char *why = "no P_MUL on these ports; see --any-port";
+
+	if (f->frames == 0)
+		why = "no frames";
+	else if (f->cut > 0)
+		why = "no P_MUL, and frames that were not captured whole";
+	else if (f->bad > 0)
+		why = "no P_MUL, and frames with impossible headers";
+	else if (f->o->any_port)
+		why = "no P_MUL on any port";
+	(void)fprintf(stderr, "mulecap: %s: %s\n", input_name(f->o), why);
+}
+
+/* What the end of the capture leaves to be said. */
+static int
+conclude(const struct feed *f, int rc)
+{
+	const char *name = input_name(f->o);
+
+	if (rc == PCAP_ERROR) {
+		(void)fprintf(stderr, "mulecap: %s: after frame %llu: %s\n",
+		    name, (unsigned long long)f->frames, pcap_geterr(f->pcap));
+		return CAP_UNUSABLE;
+	}
+	if (f->seen == 0 && f->o->interface == NULL) {
+		say_nothing(f);
+		return CAP_UNUSABLE;
+	}
+	if (f->cut + f->bad > 0)
+		(void)fprintf(stderr,
+		    "mulecap: %s: %llu frames were not captured whole, %llu "
+		    "have impossible headers\n",
+		    name, (unsigned long long)f->cut,
+		    (unsigned long long)f->bad);
+	return 0;
 }
 
 static int
@@ -173,44 +258,71 @@ run(struct feed *f)
 {
 	struct pcap_pkthdr *h;
 	const u_char *data;
-	int rc = 0;
+	int rc = 0, failed = 0;
 
-	while (!stopped && (rc = pcap_next_ex(f->pcap, &h, &data)) >= 0) {
-		struct cap_datagram d;
-		struct cap_frame fr;
-
-		if (rc == 0)
-			continue;
-		fr = (struct cap_frame){ ++f->frames,
-			(uint64_t)h->ts.tv_sec * 1000000 +
-			    (uint64_t)h->ts.tv_usec,
-			data, h->caplen, h->len };
-		if (f->frames == 1)
-			f->first_us = fr.time_us;
-		if (f->frames % PROGRESS_EVERY == 0)
-			show_progress(f);
-		if (cap_reader_frame(f->reader, &fr, &d) != CAP_DATAGRAM)
-			continue;
-		if (!visit(f, &d)) {
-			(void)fputs("mulecap: out of memory\n", stderr);
-			return CAP_UNUSABLE;
-		}
+	while (failed == 0 && !stopped &&
+	       (rc = pcap_next_ex(f->pcap, &h, &data)) >= 0) {
+		if (rc > 0)
+			failed = take_frame(f, h, data);
+		else if (f->o->interface != NULL)
+			(void)fflush(stdout);
 	}
-	if (f->size != 0 && f->frames >= PROGRESS_EVERY)
+	if (f->percent > 0)
 		(void)fputs("\r\033[K", stderr);
-	if (rc != PCAP_ERROR)
-		return 0;
-	(void)fprintf(stderr, "mulecap: after frame %llu: %s\n",
-	    (unsigned long long)f->frames, pcap_geterr(f->pcap));
-	return CAP_UNUSABLE;
+	return failed != 0 ? failed : conclude(f, rc);
 }
 
 static pcap_t *
-open_capture(const struct cap_opts *o, char *err)
+open_file(const char *name, char *err)
 {
-	if (o->interface != NULL)
-		return pcap_open_live(o->interface, 65535, 1, 200, err);
-	return pcap_open_offline(o->file, err);
+	FILE *in = strcmp(name, "-") == 0 ? stdin : fopen(name, "rbe");
+	pcap_t *p;
+
+	if (in == NULL) {
+		(void)snprintf(err, PCAP_ERRBUF_SIZE, "%s", strerror(errno));
+		return NULL;
+	}
+	(void)posix_fadvise(fileno(in), 0, 0, POSIX_FADV_SEQUENTIAL);
+	p = pcap_fopen_offline(in, err);
+	if (p == NULL && in != stdin)
+		(void)fclose(in);
+	return p;
+}
+
+static void
+watch_live(struct feed *f)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	/* Without SA_RESTART: the wait for a frame ends, too. */
+	(void)sigaction(SIGINT, &sa, NULL);
+	(void)sigaction(SIGTERM, &sa, NULL);
+	(void)fprintf(stderr, "mulecap: listening on %s\n", f->o->interface);
+}
+
+static int
+feed_open(struct feed *f)
+{
+	struct stat st;
+	int link = pcap_datalink(f->pcap);
+	int rc = CAP_UNUSABLE;
+
+	if (f->o->interface == NULL && isatty(STDERR_FILENO) &&
+	    fstat(fileno(pcap_file(f->pcap)), &st) == 0 && S_ISREG(st.st_mode))
+		f->size = st.st_size;
+	if (!cap_link_known(link))
+		(void)fprintf(stderr,
+		    "mulecap: %s: link type %d is not known\n",
+		    input_name(f->o), link);
+	else if (!cap_reader_new(link, &f->reader))
+		(void)fputs("mulecap: out of memory\n", stderr);
+	else {
+		if (f->o->interface != NULL)
+			watch_live(f);
+		rc = run(f);
+	}
+	cap_reader_free(&f->reader);
+	return rc;
 }
 
 int
@@ -218,27 +330,17 @@ cap_feed(const struct cap_opts *o, const struct cap_visitor *v)
 {
 	char err[PCAP_ERRBUF_SIZE] = "";
 	struct feed f = { .o = o, .v = v };
-	struct stat st;
-	int rc = CAP_UNUSABLE;
+	int rc;
 
-	f.pcap = open_capture(o, err);
+	if (o->interface != NULL)
+		f.pcap = pcap_open_live(o->interface, 65535, 1, 200, err);
+	else
+		f.pcap = open_file(o->file, err);
 	if (f.pcap == NULL) {
-		(void)fprintf(stderr, "mulecap: %s\n", err);
+		(void)fprintf(stderr, "mulecap: %s: %s\n", input_name(o), err);
 		return CAP_UNUSABLE;
 	}
-	if (o->interface == NULL && isatty(STDERR_FILENO) &&
-	    fstat(fileno(pcap_file(f.pcap)), &st) == 0 && S_ISREG(st.st_mode))
-		f.size = st.st_size;
-	if (o->interface != NULL)
-		(void)signal(SIGINT, on_signal);
-	if (!cap_link_known(pcap_datalink(f.pcap)))
-		(void)fprintf(stderr, "mulecap: link type %d is not known\n",
-		    pcap_datalink(f.pcap));
-	else if (!cap_reader_new(pcap_datalink(f.pcap), &f.reader))
-		(void)fputs("mulecap: out of memory\n", stderr);
-	else
-		rc = run(&f);
-	cap_reader_free(&f.reader);
+	rc = feed_open(&f);
 	pcap_close(f.pcap);
 	return rc;
 }
