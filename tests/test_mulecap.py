@@ -135,19 +135,6 @@ def test_list_says_what_became_of_a_message(capture):
     assert "10.142.0.3=acked" in run("list", capture(GOOD))
 
 
-def test_show_agrees_with_tshark(capture):
-    path = capture(GOOD)
-    r = subprocess.run(
-        ["tshark", "-n", "-d", "udp.port==2751-2754,p_mul", "-r", path, "-T",
-         "fields", "-e", "frame.number", "-e", "p_mul.length", "-e",
-         "p_mul.priority", "-e", "p_mul.pdu_type_value"],
-        capture_output=True, check=True, text=True)
-    theirs = [[int(x, 0) for x in l.split("\t")] for l in r.stdout.splitlines()]
-    types = {"Data_PDU": 0, "Ack_PDU": 1, "Address_PDU": 2}
-    assert [[s["frame"], s["length"], s["priority"], types[s["type"]]]
-            for s in rows("show", path)] == theirs
-
-
 def test_show_filters(capture):
     path = capture(GOOD)
     assert len(rows("show", path)) == 9

@@ -6,6 +6,11 @@
 
 #include "tools/cap_feed.h"
 
+/* Octets shown of what cannot be decoded: more than any header has. */
+#define HEX_MAX 255
+/* A full list of missing numbers or destinations as text. */
+#define TEXT_MAX (512 * 1024)
+
 static void
 set_int(json_t *j, const char *name, uint64_t v)
 {
@@ -16,6 +21,20 @@ static void
 set_id(json_t *j, const char *name, uint32_t v)
 {
 	(void)json_object_set_new(j, name, json_string(cap_quad(v).s));
+}
+
+static void
+set_hex(json_t *j, const char *name, const uint8_t *p, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	char s[2 * HEX_MAX + 1];
+	size_t n = 0;
+
+	for (; n < len && n < HEX_MAX; n++) {
+		s[2 * n] = digits[p[n] >> 4];
+		s[2 * n + 1] = digits[p[n] & 15];
+	}
+	(void)json_object_set_new(j, name, json_stringn(s, 2 * n));
 }
 
 static void
@@ -39,6 +58,7 @@ acks_json(const struct pmul_pdu *p)
 		uint16_t first, last;
 		size_t at = 0;
 
+		set_int(j, "length", PMUL_ACK_ENTRY + 2 * e.nmissing);
 		set_id(j, "source", e.source);
 		set_msid(j, e.msid);
 		while (pmul_ack_next_range(&e, &at, &first, &last))
@@ -75,10 +95,11 @@ address_fields(json_t *j, const struct pmul_pdu *p)
 	set_int(j, "expiry", p->expiry);
 	(void)json_object_set_new(j, "first", json_boolean(p->first));
 	(void)json_object_set_new(j, "last", json_boolean(p->last));
+	set_int(j, "reserved_length", p->entry_len - PMUL_DEST_ENTRY);
 	(void)json_object_set_new(j, "destinations", dests_json(p));
 	if (p->type == PMUL_FEC_ADDRESS || p->type == PMUL_EXTRA_FEC_ADDRESS) {
 		set_int(j, "fec_id", p->fec_id);
-		set_int(j, "fec_length", p->fec_len);
+		set_hex(j, "fec_parameters", p->fec, p->fec_len);
 	}
 }
 
@@ -98,11 +119,20 @@ announce_fields(json_t *j, const struct pmul_pdu *p)
 }
 
 static void
-pdu_fields(json_t *j, const struct pmul_pdu *p)
+pdu_fields(json_t *j, const struct cap_datagram *d, const struct pmul_pdu *p)
 {
+	uint16_t sum = (uint16_t)(d->data[6] << 8 | d->data[7]);
+
 	(void)json_object_set_new(
 	    j, "type", json_string(pmul_pdu_name(p->type)));
+	set_int(j, "code", p->type);
 	set_int(j, "length", p->length);
+	set_hex(j, "checksum", d->data + 6, 2);
+	(void)json_object_set_new(j, "algorithm",
+	    json_string(sum == pmul_checksum_internet(d->data, p->length)
+			    ? "internet"
+			    : "fletcher"));
+	set_int(j, "map", d->data[3] >> 6);
 	set_int(j, "priority", p->priority);
 	set_id(j, "source", p->source);
 	if (p->type != PMUL_ACK)
@@ -129,26 +159,41 @@ pdu_fields(json_t *j, const struct pmul_pdu *p)
 	}
 }
 
+struct ends {
+	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
+};
+
+static struct ends
+ends_of(const struct cap_datagram *d)
+{
+	int family = d->v6 ? AF_INET6 : AF_INET;
+	struct ends e;
+
+	(void)inet_ntop(family, d->from.addr, e.from, sizeof(e.from));
+	(void)inet_ntop(family, d->to.addr, e.to, sizeof(e.to));
+	return e;
+}
+
 static void
 print_json(const struct cap_seen *s)
 {
-	char from[INET6_ADDRSTRLEN], to[INET6_ADDRSTRLEN];
-	int family = s->d->v6 ? AF_INET6 : AF_INET;
+	struct ends e = ends_of(s->d);
 	json_t *j = json_object();
 
-	(void)inet_ntop(family, s->d->from.addr, from, sizeof(from));
-	(void)inet_ntop(family, s->d->to.addr, to, sizeof(to));
 	set_int(j, "frame", s->d->frame);
 	set_int(j, "time_us", s->d->time_us);
-	(void)json_object_set_new(j, "from", json_string(from));
+	(void)json_object_set_new(j, "from", json_string(e.from));
 	set_int(j, "from_port", s->d->from.port);
-	(void)json_object_set_new(j, "to", json_string(to));
+	(void)json_object_set_new(j, "to", json_string(e.to));
 	set_int(j, "to_port", s->d->to.port);
+	set_int(j, "datagram", s->d->len);
 	if (s->pdu != NULL)
-		pdu_fields(j, s->pdu);
-	else
+		pdu_fields(j, s->d, s->pdu);
+	else {
 		(void)json_object_set_new(
 		    j, "error", json_string(pmul_strerror(s->err)));
+		set_hex(j, "begins", s->d->data, s->d->len);
+	}
 	(void)json_dumpf(j, stdout, JSON_COMPACT);
 	(void)putchar('\n');
 	json_decref(j);
@@ -157,12 +202,24 @@ print_json(const struct cap_seen *s)
 static void
 print_text(const struct cap_seen *s)
 {
-	char line[4096];
+	/* Too much for a stack, and there is one at a time. */
+	static char line[TEXT_MAX];
+	struct ends e = ends_of(s->d);
+	const struct pmul_pdu *p = s->pdu;
 
-	if (s->pdu != NULL)
-		(void)pmul_pdu_print(s->pdu, line, sizeof(line));
-	(void)printf("%" PRIu64 " %.6f %s\n", s->d->frame, s->at_s,
-	    s->pdu != NULL ? line : pmul_strerror(s->err));
+	(void)printf("%" PRIu64 " %.6f %s.%u > %s.%u ", s->d->frame, s->at_s,
+	    e.from, s->d->from.port, e.to, s->d->to.port);
+	if (p == NULL) {
+		(void)printf(
+		    "%s, %zu octets\n", pmul_strerror(s->err), s->d->len);
+		return;
+	}
+	(void)printf("length=%u map=%u checksum=%02x%02x ", p->length,
+	    s->d->data[3] >> 6, s->d->data[6], s->d->data[7]);
+	if (p->type != PMUL_ACK)
+		(void)printf("id=%08" PRIx32 " ", p->msid);
+	(void)pmul_pdu_print(p, line, sizeof(line));
+	(void)puts(line);
 }
 
 static bool
