@@ -66,9 +66,10 @@ LIBSMTP := $(B)/libsmtp.a
 LIBMULE := $(B)/libmule.a
 LIBCFG := $(B)/libcfg.a
 LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG)
+LIBCAP := $(B)/libcap.a
 GATEWAY_A := $(B)/gateway.a
 PROGRAMS := $(if $(GATEWAY_SRC),$(B)/muled) $(if $(MULECTL_SRC),$(B)/mulectl) \
-	$(if $(MULELINK_SRC),$(B)/mulelink)
+	$(if $(MULELINK_SRC),$(B)/mulelink) $(B)/mulecap
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
@@ -110,6 +111,8 @@ $(LIBSMTP): $(call obj,$(SMTP_SRC))
 	$(ar_rule)
 $(LIBMULE): $(call obj,$(MULE_SRC))
 	$(ar_rule)
+$(LIBCAP): $(call obj,$(CAP_SRC))
+	$(ar_rule)
 $(LIBCFG): $(call obj,$(CFG_SRC))
 	$(ar_rule)
 # main.o stays out, so that the gateway's tests can have their own main().
@@ -130,6 +133,8 @@ $(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
 	$(link) $(call pc,jansson libgsasl sqlite3)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
+$(B)/mulecap: $(call obj,$(MULECAP_SRC)) $(LIBCAP) $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL)
+	$(link) $(call pc,jansson libpcap) $(MULE_LIBS) $(ASN1_LIBS) -lm
 
 # What compression saves, and what it costs: doc/BENCHMARKS.md.
 BENCH_MAILS ?= $(wildcard tests/corpus/*.eml)
@@ -169,8 +174,9 @@ PMUL_T := $(call test_programs,pmul,$(PMUL_TESTS))
 SMTP_T := $(call test_programs,smtp,$(SMTP_TESTS))
 MULE_T := $(call test_programs,mule,$(MULE_TESTS))
 CFG_T := $(call test_programs,config,$(CFG_TESTS))
+CAP_T := $(call test_programs,tools,$(CAP_TESTS))
 GATEWAY_T := $(call test_programs,gateway,$(GATEWAY_TESTS))
-UNIT_T := $(ASN1_T) $(PMUL_T) $(SMTP_T) $(MULE_T) $(CFG_T) $(GATEWAY_T)
+UNIT_T := $(ASN1_T) $(PMUL_T) $(SMTP_T) $(MULE_T) $(CFG_T) $(CAP_T) $(GATEWAY_T)
 
 # libtasn1's tables (asn1Parser, Debian's libtasn1-bin) for the schema decoder that judges ours.
 $(B)/asn1/%.tab.c: asn1/%.asn
@@ -197,6 +203,8 @@ $(MULE_T): %: %.o $(LIBMULE) $(LIBBER) $(LIBSMTP) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(MULE_LIBS) $(ASN1_LIBS)
 $(CFG_T): %: %.o $(LIBCFG) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(CFG_LIBS)
+$(CAP_T): %: %.o $(LIBCAP) $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
+	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
 $(GATEWAY_T): %: %.o $(GATEWAY_DEPS) $(UNIT_O)
 	$(link) $(WRAP_CHECKS) $(call pc,cmocka) $(GATEWAY_LIBS)
 
@@ -226,6 +234,7 @@ $(eval $(call unit_dir,pmul,PMUL))
 $(eval $(call unit_dir,smtp,SMTP))
 $(eval $(call unit_dir,mule,MULE))
 $(eval $(call unit_dir,config,CFG))
+$(eval $(call unit_dir,tools,CAP))
 $(eval $(call unit_dir,gateway,GATEWAY))
 
 # --- fuzzers -----------------------------------------------------------------
@@ -238,10 +247,11 @@ FUZZERS := $(foreach n,$(ASN1_FUZZ),asn1/fuzz/fuzz_$n) \
 	$(foreach n,$(PMUL_FUZZ),pmul/fuzz/fuzz_$n) \
 	$(foreach n,$(SMTP_FUZZ),smtp/fuzz/fuzz_$n) \
 	$(foreach n,$(MULE_FUZZ),mule/fuzz/fuzz_$n) \
-	$(foreach n,$(CFG_FUZZ),config/fuzz/fuzz_$n)
+	$(foreach n,$(CFG_FUZZ),config/fuzz/fuzz_$n) \
+	$(foreach n,$(CAP_FUZZ),tools/fuzz/fuzz_$n)
 # The name of a target is DIR-NAME: pmul-pdu.
 FUZZ_NAMES := $(foreach f,$(FUZZERS),$(subst /fuzz/fuzz_,-,$f))
-FUZZ_LIB_SRC := $(CFG_SRC) $(MULE_SRC) $(ASN1_SRC) $(SMTP_SRC) $(PMUL_SRC)
+FUZZ_LIB_SRC := $(CAP_SRC) $(CFG_SRC) $(MULE_SRC) $(ASN1_SRC) $(SMTP_SRC) $(PMUL_SRC)
 FUZZ_LIBS = $(MULE_LIBS) $(ASN1_LIBS) $(CFG_LIBS)
 FUZZ_FLAGS := -std=c11 -D_GNU_SOURCE -UNDEBUG -I. -DVERSION='"$(VERSION)"' -O1 \
 	-g $(WARN) -fno-omit-frame-pointer \
@@ -283,7 +293,7 @@ fuzz: $(if $(T),$(call fuzz_prog,$(T)))
 REPLAYS := $(addprefix $(B)/replay/,$(FUZZ_NAMES))
 REPLAY_O := $(B)/tests/unit/fuzz_replay.o
 define replay_rule
-$(B)/replay/$(subst /fuzz/fuzz_,-,$(1)): $(B)/$(1).o $(REPLAY_O) $(LIBCFG) \
+$(B)/replay/$(subst /fuzz/fuzz_,-,$(1)): $(B)/$(1).o $(REPLAY_O) $(LIBCAP) $(LIBCFG) \
     $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL)
 	@mkdir -p $$(@D)
 	$$(link) $$(FUZZ_LIBS)
@@ -383,7 +393,7 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
 	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
 	$(INSTALL) -m 0755 $(B)/muled $(DESTDIR)$(SBINDIR)
-	$(INSTALL) -m 0755 $(B)/mulectl $(B)/mulelink $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 0755 $(B)/mulectl $(B)/mulelink $(B)/mulecap $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 0644 doc/man/*.1 $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 0644 doc/man/*.5 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 0644 doc/man/*.8 $(DESTDIR)$(MANDIR)/man8
@@ -391,7 +401,8 @@ install: all
 	    config/samples/*.yaml $(DESTDIR)$(DOCDIR)
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/muled $(DESTDIR)$(BINDIR)/mulectl \
-	    $(DESTDIR)$(BINDIR)/mulelink $(DESTDIR)$(MANDIR)/man1/mulectl.1 \
+	    $(DESTDIR)$(BINDIR)/mulelink $(DESTDIR)$(BINDIR)/mulecap \
+	    $(DESTDIR)$(MANDIR)/man1/mulecap.1 $(DESTDIR)$(MANDIR)/man1/mulectl.1 \
 	    $(DESTDIR)$(MANDIR)/man1/mulelink.1 \
 	    $(DESTDIR)$(MANDIR)/man5/muled.yaml.5 $(DESTDIR)$(MANDIR)/man8/muled.8
 	rm -rf $(DESTDIR)$(DOCDIR)

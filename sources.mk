@@ -226,3 +226,25 @@ PMUL_TEST_SRC := \
 	pmul/test/group_bench.c \
 	pmul/test/render.c \
 	pmul/test/sim.c
+
+# mulecap's capture reader and model of messages: pure.
+CAP_SRC := \
+	tools/cap_model.c \
+	tools/cap_read.c
+
+MULECAP_SRC := \
+	tools/cap_check.c \
+	tools/cap_check_ack.c \
+	tools/cap_check_sender.c \
+	tools/cap_extract.c \
+	tools/cap_feed.c \
+	tools/cap_list.c \
+	tools/cap_show.c \
+	tools/cap_stats.c \
+	tools/mulecap.c
+
+CAP_TESTS := \
+	cap_read
+
+CAP_FUZZ := \
+	cap

@@ -1,0 +1,239 @@
+/* mulecap: the command line.  What a subcommand does is in cap_NAME.c. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/cap_feed.h"
+
+enum {
+	OPT_JSON = 256,
+	OPT_PORTS,
+	OPT_ANY,
+	OPT_RATE,
+	OPT_EMCON,
+	OPT_SOURCE,
+	OPT_ID,
+	OPT_TYPE,
+	OPT_NODE,
+	OPT_TIME,
+	OPT_PARTIAL
+};
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "ports", required_argument, NULL, OPT_PORTS },
+	{ "any-port", no_argument, NULL, OPT_ANY },
+	{ "rate", required_argument, NULL, OPT_RATE },
+	{ "emcon", required_argument, NULL, OPT_EMCON },
+	{ "source", required_argument, NULL, OPT_SOURCE },
+	{ "id", required_argument, NULL, OPT_ID },
+	{ "type", required_argument, NULL, OPT_TYPE },
+	{ "node", required_argument, NULL, OPT_NODE },
+	{ "time", required_argument, NULL, OPT_TIME },
+	{ "partial", no_argument, NULL, OPT_PARTIAL },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct {
+	const char *name;
+	int (*run)(const struct cap_opts *o);
+} commands[] = {
+	{ "list", cap_list },
+	{ "show", cap_show },
+	{ "check", cap_check },
+	{ "extract", cap_extract },
+	{ "stats", cap_stats },
+};
+
+#define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int
+usage(void)
+{
+	(void)fputs("usage: mulecap list|show|check|extract|stats [options] "
+		    "FILE|-i INTERFACE\n",
+	    stderr);
+	return CAP_UNUSABLE;
+}
+
+static bool
+read_node(const char *s, uint32_t *ret_id)
+{
+	struct in_addr a;
+
+	if (inet_pton(AF_INET, s, &a) != 1)
+		return false;
+	*ret_id = ntohl(a.s_addr);
+	return true;
+}
+
+/* FROM:TO in seconds, either of them empty. */
+static bool
+read_span(const char *s, double *ret_from, double *ret_to)
+{
+	char *end;
+	double from = -INFINITY, to = INFINITY;
+
+	if (*s != ':') {
+		from = strtod(s, &end);
+		if (end == s)
+			return false;
+		s = end;
+	}
+	if (*s++ != ':')
+		return false;
+	if (*s != '\0') {
+		to = strtod(s, &end);
+		if (end == s || *end != '\0')
+			return false;
+	}
+	*ret_from = from;
+	*ret_to = to;
+	return true;
+}
+
+static bool
+read_emcon(struct cap_opts *o, const char *s)
+{
+	struct cap_emcon e = { 0, -INFINITY, INFINITY };
+	size_t n = strcspn(s, ":");
+	char node[16];
+
+	if (n >= sizeof(node) || o->nemcon == CAP_EMCON_MAX)
+		return false;
+	memcpy(node, s, n);
+	node[n] = '\0';
+	if (!read_node(node, &e.node) ||
+	    (s[n] == ':' && !read_span(s + n + 1, &e.from_s, &e.to_s)))
+		return false;
+	o->emcon[o->nemcon++] = e;
+	return true;
+}
+
+/* 2751-2754,9000 */
+static bool
+read_ports(struct cap_opts *o, const char *s)
+{
+	o->nports = 0;
+	for (;; s++) {
+		char *end;
+		unsigned long a = strtoul(s, &end, 10), b = a;
+
+		if (end == s)
+			return false;
+		if (*end == '-')
+			b = strtoul(s = end + 1, &end, 10);
+		if (end == s || a == 0 || a > b || b > 65535 ||
+		    b - a >= CAP_PORTS_MAX - o->nports)
+			return false;
+		for (; a <= b; a++)
+			o->ports[o->nports++] = (uint16_t)a;
+		s = end;
+		if (*s == '\0')
+			return true;
+		if (*s != ',')
+			return false;
+	}
+}
+
+static bool
+read_type(const char *s, unsigned *ret_type)
+{
+	for (unsigned t = 0; t < 64; t++) {
+		const char *name = pmul_pdu_name(t);
+		size_t n = strlen(s);
+
+		/* "Data" is enough for "Data_PDU". */
+		if (name != NULL && strncasecmp(name, s, n) == 0 &&
+		    (name[n] == '\0' || name[n] == '_')) {
+			*ret_type = t;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+read_number(const char *s, int base, uint32_t *ret_n)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(s, &end, base);
+	if (end == s || *end != '\0' || errno != 0 || v > UINT32_MAX)
+		return false;
+	*ret_n = (uint32_t)v;
+	return true;
+}
+
+static bool
+read_rate(const char *s, double *ret_rate)
+{
+	char *end;
+	double v = strtod(s, &end);
+
+	if (end == s || *end != '\0' || !(v > 0) || !isfinite(v))
+		return false;
+	*ret_rate = v;
+	return true;
+}
+
+static bool
+take_option(struct cap_opts *o, int c)
+{
+	switch (c) {
+	case 'i': o->interface = optarg; return true;
+	case 'o': o->dir = optarg; return true;
+	case OPT_JSON: o->json = true; return true;
+	case OPT_ANY: o->any_port = true; return true;
+	case OPT_PARTIAL: o->partial = true; return true;
+	case OPT_PORTS: return read_ports(o, optarg);
+	case OPT_RATE: return read_rate(optarg, &o->rate);
+	case OPT_EMCON: return read_emcon(o, optarg);
+	case OPT_SOURCE:
+		o->by_source = true;
+		return read_node(optarg, &o->source);
+	case OPT_ID:
+		o->by_msid = true;
+		return read_number(optarg, 16, &o->msid);
+	case OPT_TYPE: o->by_type = true; return read_type(optarg, &o->type);
+	case OPT_NODE: o->by_node = true; return read_node(optarg, &o->node);
+	case OPT_TIME: return read_span(optarg, &o->from_s, &o->to_s);
+	default: return false;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cap_opts o = { .from_s = -INFINITY, .to_s = INFINITY };
+	size_t command = 0;
+	int c, rc;
+
+	(void)read_ports(&o, "2751-2754");
+	while (argc > 1 && command < NCOMMANDS &&
+	       strcmp(commands[command].name, argv[1]) != 0)
+		command++;
+	if (argc < 2 || command == NCOMMANDS)
+		return usage();
+	argc--;
+	argv++;
+	while ((c = getopt_long(argc, argv, "i:o:", options, NULL)) != -1)
+		if (!take_option(&o, c))
+			return usage();
+	if (argc - optind != (o.interface == NULL ? 1 : 0) ||
+	    (commands[command].run == cap_extract && o.dir == NULL))
+		return usage();
+	o.file = argv[optind];
+	rc = commands[command].run(&o);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		(void)fprintf(stderr, "mulecap: %s\n", strerror(errno));
+		return CAP_UNUSABLE;
+	}
+	return rc;
+}
