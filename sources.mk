@@ -211,6 +211,7 @@ MULECAP_SRC := \
 	tools/cap_extract.c \
 	tools/cap_feed.c \
 	tools/cap_list.c \
+	tools/cap_losses.c \
 	tools/cap_replay.c \
 	tools/cap_replay_engine.c \
 	tools/cap_replay_net.c \

@@ -1,13 +1,8 @@
 /*
  * mulecap replay --engine: what our engine would have done in the place of one
- * node, and where that differs from what the node did.
- *
- * A capture seldom shows what the node heard: it lost PDUs that the capture
- * has.  Its own Acks say which Data_PDUs.  Of the others one is taken as lost
- * when that moves the first difference to a later time: most of these
- * questions settle at once, because a lost Address_PDU is an Ack that did not
- * come, and a lost Ack is a round that repeats too much.  How many were taken
- * so is said, so that a node which is deaf does not pass for one that is right.
+ * node, and where that differs from what the node did.  How many PDUs are taken
+ * as lost is said, so that a node which is deaf does not pass for one that is
+ * right.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,14 +13,11 @@
 
 #include "config/cfg.h"
 #include "gateway/parameters.h"
+#include "tools/cap_losses.h"
 #include "tools/cap_replay.h"
 #include "tools/cap_rerun.h"
 
 #define CONFIG_MAX ((size_t)1 << 20)
-/* PDUs that are tried for one difference. */
-#define TRIES_MAX 24
-/* PDUs fed to an engine in all, before it is enough. */
-#define WORK_MAX UINT64_C(30000000)
 /* Besides the time that the largest PDU is on the air, twice. */
 #define TOLERANCE_US 250000
 
@@ -35,7 +27,6 @@ struct replay {
 	struct cap_tape tape;
 	struct cap_rerun rerun;
 	struct pmul_node *nodes;
-	uint64_t work; /* PDUs fed so far */
 	size_t heard, lost;
 	bool tired;
 };
@@ -150,85 +141,6 @@ configure(struct replay *p)
 }
 
 /* --- losses ------------------------------------------------------------------------ */
-
-/* Whether PDU i could have changed what the node did about the message. */
-static bool
-matters(const struct replay *p, size_t i, uint32_t source, uint32_t msid)
-{
-	struct pmul_pdu pdu = cap_tape_decode(&p->tape, i);
-	struct pmul_ack_entry e;
-	size_t pos = 0;
-
-	if (pdu.type != PMUL_ACK)
-		return pdu.source == source && pdu.msid == msid;
-	while (pmul_pdu_next_ack(&pdu, &pos, &e))
-		if (e.msid == msid && e.source == source)
-			return true;
-	return false;
-}
-
-static bool
-run(struct replay *p)
-{
-	p->work += p->tape.npdus;
-	if (cap_rerun(&p->rerun))
-		return true;
-	(void)fputs("mulecap: out of memory\n", stderr);
-	return false;
-}
-
-/* The PDU whose loss explains most of the first difference; SIZE_MAX: none. */
-static bool
-explain(struct replay *p, size_t *ret_i)
-{
-	uint64_t at = p->rerun.ended_us, best = at;
-	uint32_t source = p->rerun.source, msid = p->rerun.msid;
-	size_t tries = 0;
-
-	*ret_i = SIZE_MAX;
-	for (size_t i = p->tape.npdus; i-- > 0 && tries < TRIES_MAX;) {
-		struct cap_tape_pdu *u = &p->tape.pdus[i];
-
-		if (u->at_us > at + p->rerun.tolerance_us || u->ours ||
-		    u->lost || !matters(p, i, source, msid))
-			continue;
-		tries++;
-		u->lost = true;
-		if (!run(p))
-			return false;
-		u->lost = false;
-		if (p->rerun.ended_us > best) {
-			best = p->rerun.ended_us;
-			*ret_i = i;
-		}
-	}
-	return true;
-}
-
-static bool
-find_losses(struct replay *p)
-{
-	size_t i;
-
-	if (p->opts->lossless)
-		return true;
-	if (!cap_tape_mark_lost(&p->tape))
-		return false;
-	while (run(p)) {
-		if (p->rerun.ended_us == UINT64_MAX)
-			return true;
-		p->tired = p->work > WORK_MAX;
-		if (p->tired)
-			return true;
-		if (!explain(p, &i))
-			return false;
-		if (i != SIZE_MAX)
-			p->tape.pdus[i].lost = true;
-		else
-			p->rerun.skip++;
-	}
-	return false;
-}
 
 static void
 count_losses(struct replay *p)
@@ -394,12 +306,21 @@ concerns(const struct cap_tape *t)
 }
 
 static int
+out_of_memory(void)
+{
+	(void)fputs("mulecap: out of memory\n", stderr);
+	return CAP_UNUSABLE;
+}
+
+static int
 compare(struct replay *p)
 {
 	size_t skipped;
 
-	if (!find_losses(p))
-		return CAP_UNUSABLE;
+	if (!p->opts->lossless &&
+	    (!cap_tape_mark_lost(&p->tape) ||
+		!cap_losses_find(&p->rerun, &p->tape, &p->tired)))
+		return out_of_memory();
 	count_losses(p);
 	p->rerun.ctx = p;
 	p->rerun.differs = on_difference;
@@ -407,8 +328,9 @@ compare(struct replay *p)
 		p->rerun.agrees = on_agreement;
 		p->rerun.happens = on_event;
 	}
-	if (!run(p))
-		return CAP_UNUSABLE;
+	p->rerun.after_us = 0;
+	if (!cap_rerun(&p->rerun))
+		return out_of_memory();
 	skipped = print_unsubmitted(p);
 	print_sum(p);
 	if (p->rerun.differences > 0)

@@ -11,12 +11,20 @@
 #define AHEAD_MAX 512
 /* Transmitters whose Acks are timed as captured. */
 #define SOURCES_MAX 256
+/* Messages that wait to be stored; more are at once. */
+#define UNSTORED_MAX 64
 
 /* A PDU that our engine was first to send. */
 struct early {
 	uint64_t at_us;
 	uint32_t len;
 	uint8_t *pdu; /* owned */
+};
+
+/* A message that the engine has received and we have not stored. */
+struct unstored {
+	uint32_t source, msid;
+	uint64_t at_us; /* when we do */
 };
 
 /* An Ack of the node's. */
@@ -45,6 +53,8 @@ struct run {
 	size_t nearly;
 	struct answer *answers;
 	size_t nanswers;
+	struct unstored unstored[UNSTORED_MAX];
+	size_t nunstored;
 	struct waiter waiters[SOURCES_MAX];
 	size_t nwaiters;
 	bool *silent; /* spans of EMCON in force */
@@ -73,15 +83,13 @@ differ(struct run *x, const struct cap_diff *d)
 
 	if (x->over)
 		return;
-	if (r->differences++ == r->skip) {
+	r->differences++;
+	if (d->at_us > r->after_us && r->ended_us == UINT64_MAX) {
 		r->ended_us = d->at_us;
 		r->source = d->pdu.source;
-		r->msid = d->pdu.msid;
 		if (d->pdu.type == PMUL_ACK &&
-		    pmul_pdu_next_ack(&d->pdu, &pos, &e)) {
+		    pmul_pdu_next_ack(&d->pdu, &pos, &e))
 			r->source = e.source;
-			r->msid = e.msid;
-		}
 		x->over = r->differs == NULL;
 	}
 	if (r->differs != NULL)
@@ -133,38 +141,53 @@ settle(struct run *x, uint64_t limit_us)
 
 /* --- the same PDU ------------------------------------------------------------------ */
 
-/* The option's units are 100 ms, and the clocks may be apart. */
+/*
+ * What Acks say, whatever the order of their entries: that depends on how long
+ * each message took to be stored, which no capture shows.
+ */
+static uint64_t
+said(const struct pmul_pdu *pdu, size_t *ret_n)
+{
+	struct pmul_ack_entry e;
+	size_t pos = 0, from = 0;
+	uint64_t sum = 0;
+
+	*ret_n = 0;
+	for (; pmul_pdu_next_ack(pdu, &pos, &e); from = pos, ++*ret_n)
+		sum += cap_hash(pdu->list + from, pos - from);
+	return sum;
+}
+
+/* The option's units are 100 ms, and it is of the message listed first. */
 static bool
-same_timestamp(
+same_ack(
     const struct run *x, const struct pmul_pdu *a, const struct pmul_pdu *b)
 {
 	uint64_t apart = a->timestamp < b->timestamp
 			     ? b->timestamp - a->timestamp
 			     : a->timestamp - b->timestamp;
+	size_t n, m;
 
-	return apart <= x->r->tolerance_us / 100000 + 1;
+	return a->source == b->source && said(a, &n) == said(b, &m) && n == m &&
+	       a->has_timestamp == b->has_timestamp &&
+	       (!a->has_timestamp || n > 1 ||
+		   apart <= x->r->tolerance_us / 100000 + 1);
 }
 
-/* All but the checksum, of which there are two, and the time in an Ack. */
+/* All but the checksum, of which there are two. */
 static bool
 same(const struct run *x, size_t i, const uint8_t *pdu, size_t len)
 {
 	const struct cap_tape_pdu *p = &x->t->pdus[i];
 	const uint8_t *theirs = x->t->octets + p->offset;
 	struct pmul_pdu a = cap_tape_decode(x->t, i), b;
-	size_t upto = len;
 
-	if (p->len != len || memcmp(theirs, pdu, 6) != 0 ||
-	    pmul_pdu_decode(pdu, len, &b) != 0)
+	/* Length, priority, type, and what is by type. */
+	if (p->len != len || memcmp(theirs, pdu, 6) != 0)
 		return false;
-	if (a.has_timestamp != b.has_timestamp)
-		return false;
-	if (a.has_timestamp) {
-		upto -= sizeof(a.timestamp);
-		if (!same_timestamp(x, &a, &b))
-			return false;
-	}
-	return memcmp(theirs + 8, pdu + 8, upto - 8) == 0;
+	if (a.type != PMUL_ACK)
+		return memcmp(theirs + 8, pdu + 8, len - 8) == 0;
+	return pmul_pdu_decode(pdu, len, &b) == 0 && same_ack(x, &a, &b);
 }
 
 static void
@@ -221,6 +244,65 @@ sent_by_engine(struct run *x, size_t len)
 
 /* --- time -------------------------------------------------------------------------- */
 
+static bool
+acknowledges(const struct run *x, size_t i, uint32_t source, uint32_t msid)
+{
+	struct pmul_pdu pdu = cap_tape_decode(x->t, i);
+	struct pmul_ack_entry e;
+	size_t pos = 0;
+
+	while (pmul_pdu_next_ack(&pdu, &pos, &e))
+		if (e.source == source && e.msid == msid && e.nmissing == 0)
+			return true;
+	return false;
+}
+
+/*
+ * When the node had stored the message: not before the last of its Acks that
+ * could have acknowledged it and did not.
+ */
+static uint64_t
+stored_at(const struct run *x, uint32_t source, uint32_t msid)
+{
+	uint64_t at = x->now_us, latest = x->now_us + x->r->tolerance_us;
+
+	for (size_t w = 0; w < x->nwaiters; w++) {
+		if (x->waiters[w].source != source)
+			continue;
+		for (size_t k = x->waiters[w].next; k < x->waiters[w].end;
+		     k++) {
+			size_t i = x->answers[k].at;
+
+			if (x->met[i])
+				continue;
+			if (acknowledges(x, i, source, msid))
+				return at;
+			if (x->t->pdus[i].at_us > latest)
+				break;
+			if (x->t->pdus[i].at_us >= at)
+				at = x->t->pdus[i].at_us + 1;
+		}
+	}
+	/* Never: an Ack too few is for the comparison to find. */
+	return x->now_us;
+}
+
+static void
+store_due(struct run *x)
+{
+	for (size_t i = 0; i < x->nunstored;) {
+		const struct unstored u = x->unstored[i];
+
+		if (u.at_us > x->now_us) {
+			i++;
+			continue;
+		}
+		x->unstored[i] = x->unstored[--x->nunstored];
+		(void)!pmul_engine_stored(
+		    x->engine, clock_at(x), u.source, u.msid);
+	}
+}
+
 static void
 drain_events(struct run *x)
 {
@@ -229,10 +311,17 @@ drain_events(struct run *x)
 	while (pmul_engine_next_event(x->engine, &ev)) {
 		if (x->r->happens != NULL)
 			x->r->happens(x->r->ctx, x->now_us, &ev);
-		if (ev.type == PMUL_EV_RECEIVED)
+		if (ev.type != PMUL_EV_RECEIVED)
+			continue;
+		if (x->nunstored < UNSTORED_MAX)
+			x->unstored[x->nunstored++] =
+			    (struct unstored){ ev.peer, ev.id,
+				    stored_at(x, ev.peer, ev.id) };
+		else
 			(void)!pmul_engine_stored(
 			    x->engine, clock_at(x), ev.peer, ev.id);
 	}
+	store_due(x);
 }
 
 /* The node's next Ack for that transmitter: when.  UINT64_MAX: none. */
@@ -301,6 +390,20 @@ speak(struct run *x)
 	return true;
 }
 
+/* When the engine, or the disk, wants to be asked next: by its clock. */
+static uint64_t
+next_due(const struct run *x)
+{
+	uint64_t due = pmul_engine_deadline(x->engine).us, at;
+
+	for (size_t i = 0; i < x->nunstored; i++) {
+		at = clock_at(x).mono.us + x->unstored[i].at_us - x->now_us;
+		if (at < due)
+			due = at;
+	}
+	return due;
+}
+
 /* On to to_us, step by step. */
 static void
 advance(struct run *x, uint64_t to_us)
@@ -313,7 +416,7 @@ advance(struct run *x, uint64_t to_us)
 
 		serve(x);
 		now = clock_at(x);
-		due = pmul_engine_deadline(x->engine).us;
+		due = next_due(x);
 		if (due <= now.mono.us) {
 			if (x->willing_us == 0)
 				x->willing_us = x->now_us;
@@ -513,6 +616,7 @@ cap_rerun(struct cap_rerun *r)
 
 	r->differences = r->same = 0;
 	r->refused = r->unasked = 0;
+	r->ended_us = UINT64_MAX;
 	if (x == NULL)
 		return false;
 	x->r = r;
@@ -529,8 +633,6 @@ cap_rerun(struct cap_rerun *r)
 		advance(x, x->now_us + r->tolerance_us + 2);
 		settle(x, x->now_us);
 	}
-	if (!x->over)
-		r->ended_us = UINT64_MAX;
 	ok = !x->nomem;
 	unmake(x);
 	free(x);

@@ -35,9 +35,9 @@ struct cap_rerun {
 	const struct cap_emcon *emcon; /* since the tape's first_us */
 	size_t nemcon;
 	uint64_t tolerance_us;
-	/* Differences to pass over; the run ends with the next. */
-	size_t skip;
-	/* NULL, or told of each of them: then the run goes to its end. */
+	/* The run ends with the first difference after that time... */
+	uint64_t after_us;
+	/* ...unless this is told of each of them. */
 	void (*differs)(void *ctx, const struct cap_diff *d);
 	/* NULL, or told of what agrees, and of each event. */
 	void (*agrees)(void *ctx, size_t sent);
@@ -45,8 +45,8 @@ struct cap_rerun {
 	void *ctx;
 	/* Results. */
 	size_t differences, same;
-	uint64_t ended_us;     /* when difference `skip` was; else the end */
-	uint32_t source, msid; /* ...its message */
+	uint64_t ended_us; /* when that was; UINT64_MAX: there is none */
+	uint32_t source;   /* ...whose message it is about */
 	uint32_t refused, unasked; /* inputs and submits that were refused */
 };
 
