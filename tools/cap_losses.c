@@ -3,26 +3,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sets of losses that are followed at a time. */
-#define BEAM 6
+/* Sets of losses that are kept for later, and of these: as good as the same. */
+#define GUESSES_MAX 256
+#define ALIKE_MAX 4
 /* PDUs whose fate is questioned for one difference. */
-#define TRIES 40
+#define TRIES_MAX 200
 /* PDUs fed to an engine in all, before it is enough. */
 #define WORK_MAX UINT64_C(60000000)
+/* Guesses remembered, so that none is made twice; a power of two. */
+#define SEEN_MAX 65536
 
-/* What is taken as lost, and where that leads. */
+/* What may have become of each PDU, and where that leads. */
 struct guess {
-	bool *lost;       /* owned; of each PDU of the tape */
+	uint8_t *fate;    /* owned; of each PDU of the tape */
 	uint64_t upto_us; /* the first difference */
 	uint32_t source;  /* ...whose message it is about */
+	uint32_t apart;   /* ...see cap_rerun.h */
 	uint32_t flips;   /* how many were guessed */
 };
 
 struct search {
 	struct cap_rerun *r;
 	struct cap_tape *t;
-	struct guess beam[BEAM], next[BEAM];
-	size_t nbeam, nnext;
+	struct guess guesses[GUESSES_MAX]; /* the best first */
+	size_t nguesses;
+	struct guess best; /* of all that were asked */
+	uint64_t *seen;    /* hashes; 0: free */
+	size_t nseen;
 	uint64_t work;
 	bool nomem;
 };
@@ -32,7 +39,7 @@ static void
 apply(struct search *s, const struct guess *g)
 {
 	for (size_t i = 0; i < s->t->npdus; i++)
-		s->t->pdus[i].lost = g->lost[i];
+		s->t->pdus[i].fate = (enum cap_fate)g->fate[i];
 }
 
 static bool
@@ -47,38 +54,81 @@ run(struct search *s)
 static bool
 better(const struct guess *a, const struct guess *b)
 {
-	return a->upto_us != b->upto_us ? a->upto_us > b->upto_us
-					: a->flips < b->flips;
+	if (a->upto_us != b->upto_us)
+		return a->upto_us > b->upto_us;
+	return a->apart != b->apart ? a->apart < b->apart : a->flips < b->flips;
 }
 
-/* The tape as it was just run: among the best of the next generation? */
+/* Whether the tape as it was just run is a guess made before. */
+static bool
+seen(struct search *s, const uint8_t *fate)
+{
+	uint64_t h = cap_hash(fate, s->t->npdus) | 1;
+	size_t at = h >> 32 & (SEEN_MAX - 1);
+
+	while (s->seen[at] != 0 && s->seen[at] != h)
+		at = (at + 1) & (SEEN_MAX - 1);
+	if (s->seen[at] == h || s->nseen == SEEN_MAX / 2)
+		return true;
+	s->seen[at] = h;
+	s->nseen++;
+	return false;
+}
+
+/* Guesses that lead as far, by no more. */
+static size_t
+alike(const struct search *s, const struct guess *g)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->nguesses; i++) {
+		uint64_t a = s->guesses[i].upto_us, b = g->upto_us;
+
+		n += (a > b ? a - b : b - a) <= s->r->tolerance_us &&
+		     !better(g, &s->guesses[i]);
+	}
+	return n;
+}
+
+static void
+insert(struct search *s, const struct guess *g)
+{
+	size_t at = s->nguesses;
+
+	while (at > 0 && better(g, &s->guesses[at - 1]))
+		at--;
+	if (at == GUESSES_MAX) {
+		free(g->fate);
+		return;
+	}
+	if (s->nguesses == GUESSES_MAX)
+		free(s->guesses[--s->nguesses].fate);
+	memmove(&s->guesses[at + 1], &s->guesses[at],
+	    (s->nguesses - at) * sizeof(s->guesses[0]));
+	s->guesses[at] = *g;
+	s->nguesses++;
+}
+
+/* The tape as it was just run. */
 static void
 keep(struct search *s, uint32_t flips)
 {
-	struct guess g = { NULL, s->r->ended_us, s->r->source, flips };
-	size_t at = s->nnext;
+	struct guess g = { NULL, s->r->ended_us, s->r->source, s->r->apart,
+		flips };
 
-	while (at > 0 && better(&g, &s->next[at - 1]))
-		at--;
-	if (at == BEAM)
+	if (alike(s, &g) >= ALIKE_MAX)
 		return;
-	/* As late as one that is kept, by the same means: it is the same. */
-	if (at > 0 && s->next[at - 1].upto_us == g.upto_us &&
-	    s->next[at - 1].flips == g.flips && g.upto_us == UINT64_MAX)
-		return;
-	if (s->nnext == BEAM)
-		free(s->next[--s->nnext].lost);
-	g.lost = malloc(s->t->npdus * sizeof(*g.lost));
-	if (g.lost == NULL) {
+	g.fate = malloc(s->t->npdus);
+	if (g.fate == NULL) {
 		s->nomem = true;
 		return;
 	}
 	for (size_t i = 0; i < s->t->npdus; i++)
-		g.lost[i] = s->t->pdus[i].lost;
-	memmove(&s->next[at + 1], &s->next[at],
-	    (s->nnext - at) * sizeof(s->next[0]));
-	s->next[at] = g;
-	s->nnext++;
+		g.fate[i] = (uint8_t)s->t->pdus[i].fate;
+	if (seen(s, g.fate))
+		free(g.fate);
+	else
+		insert(s, &g);
 }
 
 /* Whether PDU i could have made the node do what it did. */
@@ -99,6 +149,26 @@ matters(const struct search *s, size_t i, uint32_t source)
 	return false;
 }
 
+/* What if it had another fate? */
+static bool
+question(struct search *s, const struct guess *g, struct cap_tape_pdu *p)
+{
+	enum cap_fate was = p->fate;
+
+	for (int f = CAP_HEARD; f <= CAP_LOST; f++) {
+		p->fate = (enum cap_fate)f;
+		if (p->fate == was)
+			continue;
+		if (!run(s))
+			return false;
+		if (s->r->ended_us > g->upto_us ||
+		    (s->r->ended_us == g->upto_us && s->r->apart < g->apart))
+			keep(s, g->flips + 1);
+	}
+	p->fate = was;
+	return true;
+}
+
 /* Question what came before the first difference, one PDU at a time. */
 static void
 expand(struct search *s, const struct guess *g)
@@ -107,93 +177,96 @@ expand(struct search *s, const struct guess *g)
 	size_t tries = 0;
 
 	apply(s, g);
-	for (size_t i = s->t->npdus; i-- > 0 && tries < TRIES;) {
+	for (size_t i = s->t->npdus; i-- > 0 && tries < TRIES_MAX;) {
 		struct cap_tape_pdu *p = &s->t->pdus[i];
 
 		if (p->ours || p->at_us > latest || !matters(s, i, g->source))
 			continue;
 		tries++;
-		p->lost = !p->lost;
-		if (!run(s))
+		if (!question(s, g, p))
 			return;
-		if (s->r->ended_us > g->upto_us)
-			keep(s, g->flips + 1);
-		p->lost = !p->lost;
 	}
 }
 
 static void
-drop(struct guess *g, size_t *n)
+forget(struct search *s)
 {
-	while (*n > 0)
-		free(g[--*n].lost);
+	while (s->nguesses > 0)
+		free(s->guesses[--s->nguesses].fate);
+	memset(s->seen, 0, SEEN_MAX * sizeof(*s->seen));
+	s->nseen = 0;
 }
 
-/* One generation: false when the best has no difference left, or there is
- * nothing better. */
+/*
+ * The guess that leads furthest is questioned first.  False when one is found
+ * that leaves no difference, or none is left.
+ */
 static bool
-generation(struct search *s)
+step(struct search *s)
 {
-	uint64_t best = s->beam[0].upto_us;
+	struct guess g;
 
-	if (best == UINT64_MAX)
+	if (s->nguesses == 0)
 		return false;
-	for (size_t i = 0; i < s->nbeam && !s->nomem; i++) {
-		expand(s, &s->beam[i]);
-		/* So much later that the others need not be asked. */
-		if (s->nnext > 0 &&
-		    s->next[0].upto_us > best + 2 * s->r->tolerance_us)
-			break;
+	g = s->guesses[0];
+	memmove(&s->guesses[0], &s->guesses[1],
+	    --s->nguesses * sizeof(s->guesses[0]));
+	if (s->best.fate == NULL || better(&g, &s->best)) {
+		free(s->best.fate);
+		s->best = g;
 	}
-	if (s->nnext == 0)
-		return false;
-	drop(s->beam, &s->nbeam);
-	memcpy(s->beam, s->next, sizeof(s->beam));
-	s->nbeam = s->nnext;
-	s->nnext = 0;
-	return true;
+	if (g.upto_us != UINT64_MAX)
+		expand(s, &g);
+	if (s->best.fate != g.fate)
+		free(g.fate);
+	return g.upto_us != UINT64_MAX;
 }
 
-/* The tape as it is, as the only guess. */
+/* From the tape as it is to the best that can be found. */
 static bool
-begin(struct search *s)
+improve(struct search *s)
 {
+	forget(s);
+	free(s->best.fate);
+	s->best.fate = NULL;
 	if (!run(s))
 		return false;
 	keep(s, 0);
-	if (s->nomem)
-		return false;
-	drop(s->beam, &s->nbeam);
-	s->beam[0] = s->next[0];
-	s->nbeam = 1;
-	s->nnext = 0;
-	return true;
+	while (!s->nomem && s->work < WORK_MAX && step(s))
+		;
+	if (s->best.fate != NULL)
+		apply(s, &s->best);
+	return !s->nomem;
 }
 
 bool
 cap_losses_find(struct cap_rerun *r, struct cap_tape *t, bool *ret_tired)
 {
 	struct search *s = calloc(1, sizeof(*s));
-	bool ok;
+	bool ok = s != NULL;
 
-	if (s == NULL)
-		return false;
-	s->r = r;
-	s->t = t;
-	r->after_us = 0;
-	while (begin(s)) {
-		while (s->work < WORK_MAX && !s->nomem && generation(s))
-			;
-		apply(s, &s->beam[0]);
+	if (ok)
+		s->seen = calloc(SEEN_MAX, sizeof(*s->seen));
+	ok = ok && s->seen != NULL;
+	if (ok) {
+		s->r = r;
+		s->t = t;
+		r->after_us = 0;
+	}
+	while (ok && improve(s)) {
 		*ret_tired = s->work >= WORK_MAX;
-		if (s->beam[0].upto_us == UINT64_MAX || *ret_tired)
+		if (s->best.upto_us == UINT64_MAX || *ret_tired)
 			break;
 		/* A difference that no loss explains: on to the next. */
-		r->after_us = s->beam[0].upto_us;
+		r->after_us = s->best.upto_us;
 	}
-	ok = !s->nomem;
-	drop(s->beam, &s->nbeam);
-	drop(s->next, &s->nnext);
+	if (s == NULL)
+		return false;
+	ok = ok && !s->nomem;
+	if (s->seen != NULL)
+		forget(s);
+	free(s->best.fate);
+	free(s->seen);
 	free(s);
 	return ok;
 }

@@ -18,8 +18,13 @@
 #include "tools/cap_rerun.h"
 
 #define CONFIG_MAX ((size_t)1 << 20)
-/* Besides the time that the largest PDU is on the air, twice. */
-#define TOLERANCE_US 250000
+/*
+ * The tolerance: so much of ACK_RE-TRANSMISSION_TIME, within these, and twice
+ * the time that the largest PDU is on the air.
+ */
+#define TOLERANCE_SHARE 4
+#define TOLERANCE_MIN_US 20000
+#define TOLERANCE_MAX_US 250000
 
 struct replay {
 	const struct cap_opts *o;
@@ -105,10 +110,14 @@ static uint64_t
 tolerance_us(const struct replay *p)
 {
 	const struct pmul_config *c = &p->rerun.pmul;
-	uint64_t us = TOLERANCE_US;
+	uint64_t us = c->ack_retx_us / TOLERANCE_SHARE;
 
 	if (p->opts->tolerance_s >= 0)
 		return (uint64_t)(p->opts->tolerance_s * 1e6);
+	if (us < TOLERANCE_MIN_US)
+		us = TOLERANCE_MIN_US;
+	if (us > TOLERANCE_MAX_US)
+		us = TOLERANCE_MAX_US;
 	if (c->bit_rate > 0)
 		us += ((uint64_t)c->pdu_max + c->overhead_bytes) * 16000000 /
 		      c->bit_rate;
@@ -147,7 +156,7 @@ count_losses(struct replay *p)
 {
 	for (size_t i = 0; i < p->tape.npdus; i++) {
 		p->heard += !p->tape.pdus[i].ours;
-		p->lost += p->tape.pdus[i].lost;
+		p->lost += p->tape.pdus[i].fate == CAP_LOST;
 	}
 }
 

@@ -13,12 +13,21 @@
 #define SOURCES_MAX 256
 /* Messages that wait to be stored; more are at once. */
 #define UNSTORED_MAX 64
+/* Entries of an Ack that are compared one by one. */
+#define ENTRIES_MAX 64
+/* PDUs heard late at a time. */
+#define DEFERRED_MAX 64
 
 /* A PDU that our engine was first to send. */
 struct early {
 	uint64_t at_us;
 	uint32_t len;
 	uint8_t *pdu; /* owned */
+};
+
+/* A PDU that is heard when the node's next has been made. */
+struct deferred {
+	size_t at, next; /* next: SIZE_MAX, none yet */
 };
 
 /* A message that the engine has received and we have not stored. */
@@ -53,6 +62,8 @@ struct run {
 	size_t nearly;
 	struct answer *answers;
 	size_t nanswers;
+	struct deferred deferred[DEFERRED_MAX];
+	size_t ndeferred;
 	struct unstored unstored[UNSTORED_MAX];
 	size_t nunstored;
 	struct waiter waiters[SOURCES_MAX];
@@ -74,6 +85,53 @@ clock_at(const struct run *x)
 
 /* --- differences -------------------------------------------------------------- */
 
+/* Entries of a that b lacks; of the first ones. */
+static uint32_t
+lacking(const struct pmul_pdu *a, const struct pmul_pdu *b)
+{
+	struct pmul_ack_entry e, f;
+	size_t pos = 0, bpos;
+	uint32_t n = 0;
+	bool found;
+
+	for (size_t i = 0; i < ENTRIES_MAX && pmul_pdu_next_ack(a, &pos, &e);
+	     i++) {
+		found = false;
+		bpos = 0;
+		for (size_t k = 0; !found && k < ENTRIES_MAX &&
+				   pmul_pdu_next_ack(b, &bpos, &f);
+		     k++)
+			found =
+			    e.source == f.source && e.msid == f.msid &&
+			    e.nmissing == f.nmissing &&
+			    memcmp(e.missing, f.missing, 2 * e.nmissing) == 0;
+		n += !found;
+	}
+	return n;
+}
+
+/* How far an Ack is from the one on the other side that is most like it. */
+static uint32_t
+apart(const struct run *x, const struct cap_diff *d)
+{
+	struct pmul_pdu none = { .type = PMUL_ACK }, pdu;
+	uint32_t best = lacking(&d->pdu, &none), n;
+	size_t others = d->sent != SIZE_MAX ? x->nearly : x->nlate;
+
+	for (size_t i = 0; i < others; i++) {
+		if (d->sent == SIZE_MAX)
+			pdu = cap_tape_decode(x->t, x->late[i]);
+		else if (pmul_pdu_decode(
+			     x->early[i].pdu, x->early[i].len, &pdu) != 0)
+			continue;
+		if (pdu.type != PMUL_ACK)
+			continue;
+		n = lacking(&d->pdu, &pdu) + lacking(&pdu, &d->pdu);
+		best = n < best ? n : best;
+	}
+	return best;
+}
+
 static void
 differ(struct run *x, const struct cap_diff *d)
 {
@@ -90,6 +148,7 @@ differ(struct run *x, const struct cap_diff *d)
 		if (d->pdu.type == PMUL_ACK &&
 		    pmul_pdu_next_ack(&d->pdu, &pos, &e))
 			r->source = e.source;
+		r->apart = d->pdu.type == PMUL_ACK ? apart(x, d) : 0;
 		x->over = r->differs == NULL;
 	}
 	if (r->differs != NULL)
@@ -390,6 +449,44 @@ speak(struct run *x)
 	return true;
 }
 
+/* --- what others sent ------------------------------------------------------------- */
+
+static void
+hear(struct run *x, size_t i)
+{
+	const struct cap_tape_pdu *p = &x->t->pdus[i];
+	struct pmul_addr from = { { 0 } };
+	int rc;
+
+	memcpy(from.b, p->from.addr, sizeof(p->from.addr));
+	rc = pmul_engine_input(
+	    x->engine, clock_at(x), &from, x->t->octets + p->offset, p->len);
+	x->nomem = rc == PMUL_ENOMEM;
+	x->r->refused += rc != 0;
+}
+
+/* True if anything was heard now. */
+static bool
+hear_late(struct run *x)
+{
+	bool any = false;
+
+	for (size_t k = 0; k < x->ndeferred;) {
+		struct deferred d = x->deferred[k];
+
+		if ((d.next == SIZE_MAX || !x->met[d.next]) &&
+		    x->now_us < x->t->pdus[d.at].at_us + x->r->tolerance_us) {
+			k++;
+			continue;
+		}
+		memmove(&x->deferred[k], &x->deferred[k + 1],
+		    (--x->ndeferred - k) * sizeof(x->deferred[0]));
+		hear(x, d.at);
+		any = true;
+	}
+	return any;
+}
+
 /* When the engine, or the disk, wants to be asked next: by its clock. */
 static uint64_t
 next_due(const struct run *x)
@@ -427,6 +524,8 @@ advance(struct run *x, uint64_t to_us)
 			x->willing_us = 0;
 		settle(
 		    x, x->now_us > tolerance ? x->now_us - tolerance - 1 : 0);
+		if (hear_late(x))
+			continue;
 		if (x->now_us >= to_us)
 			return;
 		if (x->nlate > 0 && due > now.mono.us + tolerance)
@@ -485,20 +584,17 @@ static void
 play(struct run *x, size_t i)
 {
 	const struct cap_tape_pdu *p = &x->t->pdus[i];
-	struct pmul_addr from = { { 0 } };
-	int rc;
 
 	if (p->ours) {
+		for (size_t k = 0; k < x->ndeferred; k++)
+			if (x->deferred[k].next == SIZE_MAX)
+				x->deferred[k].next = i;
 		play_ours(x, i);
-		return;
-	}
-	if (p->lost)
-		return;
-	memcpy(from.b, p->from.addr, sizeof(p->from.addr));
-	rc = pmul_engine_input(
-	    x->engine, clock_at(x), &from, x->t->octets + p->offset, p->len);
-	x->nomem = rc == PMUL_ENOMEM;
-	x->r->refused += rc != 0;
+	} else if (p->fate == CAP_HEARD ||
+		   (p->fate == CAP_HEARD_LATE && x->ndeferred == DEFERRED_MAX))
+		hear(x, i);
+	else if (p->fate == CAP_HEARD_LATE)
+		x->deferred[x->ndeferred++] = (struct deferred){ i, SIZE_MAX };
 }
 
 /* Spans of EMCON begin and end. */

@@ -47,6 +47,7 @@ struct cap_rerun {
 	size_t differences, same;
 	uint64_t ended_us; /* when that was; UINT64_MAX: there is none */
 	uint32_t source;   /* ...whose message it is about */
+	uint32_t apart;    /* ...entries by which two Acks differ */
 	uint32_t refused, unasked; /* inputs and submits that were refused */
 };
 

@@ -313,7 +313,7 @@ mark(struct cap_tape *t, const struct key *v, size_t n, size_t at,
 			struct cap_tape_pdu *p = &t->pdus[v[i].at];
 
 			if (v[i].at < at)
-				p->lost = p->decided = true;
+				p->fate = CAP_LOST;
 		}
 	}
 }

@@ -11,16 +11,23 @@
 
 #define CAP_TAPE_BYTES_MAX ((size_t)512 << 20)
 
+/* What became of a PDU on its way to the node. */
+enum cap_fate {
+	CAP_HEARD,
+	/* ...when the node had already made its next PDU. */
+	CAP_HEARD_LATE,
+	CAP_LOST,
+};
+
 struct cap_tape_pdu {
 	uint64_t at_us, frame;
 	struct cap_endpoint from, to;
 	size_t offset; /* of its octets */
 	uint32_t len;
 	bool v6;
-	bool ours;        /* sent by the node */
-	bool lost;        /* taken as not heard by the node */
-	bool decided;     /* ...for good: its own Acks say so */
-	uint32_t message; /* ours, but Acks: the number of it, from 1 */
+	bool ours;          /* sent by the node */
+	enum cap_fate fate; /* if not */
+	uint32_t message;   /* ours, but Acks: the number of it, from 1 */
 };
 
 /* What the node sent, as it must have been submitted. */
