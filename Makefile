@@ -133,8 +133,9 @@ $(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
 	$(link) $(call pc,jansson libgsasl sqlite3)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
-$(B)/mulecap: $(call obj,$(MULECAP_SRC)) $(LIBCAP) $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL)
-	$(link) $(call pc,jansson libpcap) $(MULE_LIBS) $(ASN1_LIBS) -lm
+$(B)/mulecap: $(call obj,$(MULECAP_SRC)) $(B)/gateway/parameters.o $(LIBCAP) $(LIBCFG) $(LIBMULE) \
+	$(LIBBER) $(LIBSMTP) $(LIBPMUL)
+	$(link) $(call pc,jansson libpcap) $(MULE_LIBS) $(ASN1_LIBS) $(CFG_LIBS) -lm
 
 # What compression saves, and what it costs: doc/BENCHMARKS.md.
 BENCH_MAILS ?= $(wildcard tests/corpus/*.eml)

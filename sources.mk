@@ -92,6 +92,7 @@ GATEWAY_SRC := \
 	gateway/mule_pack.c \
 	gateway/notify.c \
 	gateway/operate.c \
+	gateway/parameters.c \
 	gateway/queue.c \
 	gateway/queue_ask.c \
 	gateway/queue_clock.c \
@@ -239,8 +240,14 @@ MULECAP_SRC := \
 	tools/cap_extract.c \
 	tools/cap_feed.c \
 	tools/cap_list.c \
+	tools/cap_losses.c \
+	tools/cap_replay.c \
+	tools/cap_replay_engine.c \
+	tools/cap_replay_net.c \
+	tools/cap_rerun.c \
 	tools/cap_show.c \
 	tools/cap_stats.c \
+	tools/cap_tape.c \
 	tools/mulecap.c
 
 CAP_TESTS := \

@@ -9,12 +9,7 @@
 
 #include "gateway/clock.h"
 #include "gateway/log.h"
-
-/* Limits of one link that no site has had to change. */
-#define DESTINATIONS_MAX 4096
-#define HELD_MAX 64
-#define RX_MESSAGES_MAX 1024
-#define EVENTS_MAX 1024
+#include "gateway/parameters.h"
 
 static void
 on_event(void *ctx, struct link *link, const struct pmul_event *ev)
@@ -50,73 +45,6 @@ static void
 on_voice(void *ctx)
 {
 	mule_emcon_voice(ctx);
-}
-
-static void
-pmul_timers(const struct cfg_link *cfg, struct pmul_config *p)
-{
-	p->ack_retx_us = cfg->ack_retransmission_time_us;
-	p->ack_retx_min_us = cfg->ack_retransmission_min_us;
-	p->backoff_pct = (uint32_t)cfg->back_off_factor_pct;
-	p->backoff_limit_pct = (uint32_t)cfg->back_off_limit_pct;
-	p->ack_delay_us = cfg->ack_delay_upper_bound_us;
-	p->ack_pdu_us = cfg->ack_pdu_time_us;
-	p->ack_pdu_repeats = (uint32_t)cfg->ack_pdu_repeats;
-	p->emcon_rtc = (uint32_t)cfg->emcon_rtc;
-	p->emcon_rti_us = cfg->emcon_rti_us;
-	p->undefined_expiry_us = cfg->undefined_pdu_expiry_time_us;
-	p->skew_s = (uint32_t)(cfg->clock_skew_us / 1000000);
-	p->rx_lifetime_us = cfg->rx_lifetime_us;
-	p->wait_for_reject_us = cfg->wait_for_reject_time_us;
-	p->announce_delay_us = cfg->announce_delay_us;
-}
-
-static enum pmul_extra
-extra_of(enum cfg_extra x)
-{
-	switch (x) {
-	case CFG_EXTRA_NEVER: return PMUL_EXTRA_NEVER;
-	case CFG_EXTRA_REPEATS: return PMUL_EXTRA_REPEATS;
-	case CFG_EXTRA_ALWAYS: break;
-	}
-	return PMUL_EXTRA_ALWAYS;
-}
-
-static void
-pmul_parameters(
-    const struct gateway *gw, const struct cfg_link *cfg, struct pmul_config *p)
-{
-	pmul_config_default(p);
-	p->node_id = gw->cfg->node.id;
-	(void)!getrandom(&p->seed, sizeof(p->seed), 0);
-	p->bit_rate =
-	    (uint32_t)(cfg->bit_rate < UINT32_MAX ? cfg->bit_rate : 0);
-	p->overhead_bytes = (uint16_t)cfg->overhead;
-	p->pdu_max = (uint16_t)cfg->pdu_max;
-	p->half_duplex = cfg->half_duplex;
-	p->turnaround_us = cfg->turnaround_us;
-	p->ranges = cfg->ranges;
-	p->timestamp = cfg->timestamp;
-	p->extra_address = extra_of(cfg->extra_address);
-	p->polls = (uint32_t)cfg->polls;
-	p->mm = (uint16_t)cfg->mm;
-	pmul_timers(cfg, p);
-	p->pool_first = cfg->pool_first;
-	p->pool_last = cfg->pool_last;
-	p->announce_ct = (uint32_t)cfg->announce_ct;
-	p->tx_messages_max = (uint32_t)cfg->max_in_flight;
-	p->tx_bytes_max = cfg->max_in_flight_bytes;
-	p->destinations_max = DESTINATIONS_MAX;
-	p->message_max = (uint32_t)cfg->max_message_size;
-	p->rx_messages_max = RX_MESSAGES_MAX;
-	p->rx_bytes_max = cfg->max_in_flight_bytes;
-	p->held_messages_max = HELD_MAX;
-	p->tombstones_max = MULE_TOMBSTONES_MAX;
-	/* Every one of them may be flagged. */
-	if (gw->cfg->nnodes > p->nodes_max)
-		p->nodes_max = (uint32_t)gw->cfg->nnodes;
-	p->groups_max = BEARER_DYNAMIC_MAX;
-	p->events_max = EVENTS_MAX;
 }
 
 static enum bearer_guard
@@ -163,7 +91,8 @@ open_link(struct mule_link *l, char *errbuf, size_t errcap)
 		return -ENOMEM;
 	for (size_t i = 0; i < cfg->ngroups; i++)
 		groups[i] = cfg->groups[i].address;
-	pmul_parameters(l->gw, cfg, &lc.pmul);
+	parameters_pmul(l->gw->cfg, cfg, &lc.pmul);
+	(void)!getrandom(&lc.pmul.seed, sizeof(lc.pmul.seed), 0);
 	rc = link_open(l->gw->loop, &lc, on_event, l, errbuf, errcap, &l->link);
 	free(groups);
 	return rc;

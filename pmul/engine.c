@@ -554,6 +554,19 @@ pmul_engine_restore_rx(
 	return rc;
 }
 
+bool
+pmul_engine_ack_delay(
+    struct pmul_engine *e, uint32_t source, const struct pmul_mono *at)
+{
+	struct pmul_peer *peer = pmul_peer_find(e, source);
+
+	if (peer == NULL || peer->timer.place == 0)
+		return false;
+	if (at != NULL)
+		pmul_heap_put(&e->timers, &peer->timer, at->us);
+	return true;
+}
+
 /* --- looking inside ---------------------------------------------------------- */
 
 void

@@ -388,6 +388,13 @@ bool pmul_engine_next_event(struct pmul_engine *e, struct pmul_event *ret_ev);
 int pmul_engine_stored(
     struct pmul_engine *e, struct pmul_clock now, uint32_t source, uint32_t id);
 
+/*
+ * For who repeats what a node did: true if the Ack owed to source waits for
+ * its random delay, which then ends at `at` if that is not NULL.
+ */
+bool pmul_engine_ack_delay(
+    struct pmul_engine *e, uint32_t source, const struct pmul_mono *at);
+
 /* --- surviving a restart ------------------------------------------------ */
 
 /*

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tools/cap_feed.h"
+#include "tools/cap_replay.h"
 
 enum {
 	OPT_JSON = 256,
@@ -20,7 +21,18 @@ enum {
 	OPT_TYPE,
 	OPT_NODE,
 	OPT_TIME,
-	OPT_PARTIAL
+	OPT_PARTIAL,
+	OPT_ENGINE,
+	OPT_CONFIG,
+	OPT_LINK,
+	OPT_TOLERANCE,
+	OPT_LOSSLESS,
+	OPT_ALL,
+	OPT_ONTO,
+	OPT_TO,
+	OPT_SPEED,
+	OPT_MAP,
+	OPT_MAP_ID
 };
 
 static const struct option options[] = {
@@ -35,6 +47,17 @@ static const struct option options[] = {
 	{ "node", required_argument, NULL, OPT_NODE },
 	{ "time", required_argument, NULL, OPT_TIME },
 	{ "partial", no_argument, NULL, OPT_PARTIAL },
+	{ "engine", no_argument, NULL, OPT_ENGINE },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "link", required_argument, NULL, OPT_LINK },
+	{ "tolerance", required_argument, NULL, OPT_TOLERANCE },
+	{ "lossless", no_argument, NULL, OPT_LOSSLESS },
+	{ "all", no_argument, NULL, OPT_ALL },
+	{ "onto", required_argument, NULL, OPT_ONTO },
+	{ "to", required_argument, NULL, OPT_TO },
+	{ "speed", required_argument, NULL, OPT_SPEED },
+	{ "map", required_argument, NULL, OPT_MAP },
+	{ "map-id", required_argument, NULL, OPT_MAP_ID },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -47,6 +70,7 @@ static const struct {
 	{ "check", cap_check },
 	{ "extract", cap_extract },
 	{ "stats", cap_stats },
+	{ "replay", cap_replay },
 };
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -54,8 +78,8 @@ static const struct {
 static int
 usage(void)
 {
-	(void)fputs("usage: mulecap list|show|check|extract|stats [options] "
-		    "FILE|-i INTERFACE\n",
+	(void)fputs("usage: mulecap list|show|check|extract|stats|replay "
+		    "[options] FILE|-i INTERFACE\n",
 	    stderr);
 	return CAP_UNUSABLE;
 }
@@ -183,6 +207,58 @@ read_rate(const char *s, double *ret_rate)
 	return true;
 }
 
+/* FROM=TO, nodes or Message_IDs. */
+static bool
+read_map(const char *s, bool nodes, struct cap_map *maps, size_t *n)
+{
+	struct cap_map *m = &maps[*n];
+	size_t len = strcspn(s, "=");
+	char from[16];
+
+	if (len >= sizeof(from) || s[len] != '=' || *n == CAP_MAPS_MAX)
+		return false;
+	memcpy(from, s, len);
+	from[len] = '\0';
+	s += len + 1;
+	if (nodes ? !read_node(from, &m->from) || !read_node(s, &m->to)
+		  : !read_number(from, 16, &m->from) ||
+			!read_number(s, 16, &m->to))
+		return false;
+	(*n)++;
+	return true;
+}
+
+static bool
+read_real(const char *s, double *ret_v)
+{
+	char *end;
+	double v = strtod(s, &end);
+
+	if (end == s || *end != '\0' || !(v >= 0) || v > 1e6)
+		return false;
+	*ret_v = v;
+	return true;
+}
+
+static bool
+take_replay_option(struct cap_replay *r, int c)
+{
+	switch (c) {
+	case OPT_ENGINE: r->engine = true; return true;
+	case OPT_LOSSLESS: r->lossless = true; return true;
+	case OPT_ALL: r->all = true; return true;
+	case OPT_CONFIG: r->config = optarg; return true;
+	case OPT_LINK: r->link = optarg; return true;
+	case OPT_ONTO: r->interface = optarg; return true;
+	case OPT_TO: r->to = optarg; return true;
+	case OPT_TOLERANCE: return read_real(optarg, &r->tolerance_s);
+	case OPT_SPEED: return read_real(optarg, &r->speed);
+	case OPT_MAP: return read_map(optarg, true, r->nodes, &r->nnodes);
+	case OPT_MAP_ID: return read_map(optarg, false, r->msids, &r->nmsids);
+	default: return false;
+	}
+}
+
 static bool
 take_option(struct cap_opts *o, int c)
 {
@@ -204,7 +280,7 @@ take_option(struct cap_opts *o, int c)
 	case OPT_TYPE: o->by_type = true; return read_type(optarg, &o->type);
 	case OPT_NODE: o->by_node = true; return read_node(optarg, &o->node);
 	case OPT_TIME: return read_span(optarg, &o->from_s, &o->to_s);
-	default: return false;
+	default: return take_replay_option(&cap_replay_options, c);
 	}
 }
 
