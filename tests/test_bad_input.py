@@ -120,6 +120,8 @@ def test_bad_pdus_are_counted_by_reason_and_leave_nothing():
         ("toobig", address(5, 65535, 0x0a8e0002, source=SOURCE)),
     ]
     with Fleet(1, link=Fleet.FAST + "max_message_size: 2048\n") as fleet:
+        fleet.provoked = {"malformed", "checksum", "type", "total-grows",
+                          "expiry-changes", "expired"}
         ship = fleet["ship1"]
         station = Station(fleet.channel.port)
         for reason, octets in cases:

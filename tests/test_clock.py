@@ -61,6 +61,8 @@ def test_mail_survives_a_jump_of_the_clock_and_its_end(offset):
 @pytest.mark.parametrize("offset", ["+10y", "-10y"])
 def test_transmission_survives_a_jump_of_its_senders_clock(offset):
     with Fleet(1) as fleet:
+        # Expiry_Time is told in the sender's time.
+        fleet.provoked = {"expiry-changes", "expired"}
         shore, ship = fleet["shore"], fleet["ship1"]
         assert ship.stop() == 0
         shore.submit("alice@shore.example.mil", ["bob@ship1.example.mil"],

@@ -267,6 +267,10 @@ RIGHT = {
         + struct.pack(">HII", 10, B, MSID))],
     "seven at once": [address(MANY[:7], 1), data(1, b"x"), 1.0]
     + [p for n in MANY[:7] for p in (ack(n), -0.0099)],
+    "the rest, after a pause": START[:2] + [1, ack(B, missing=[2]), data(
+        2, b"two"), ack(B)],
+    "complete after other acks": START + [ack(B, missing=[i]) for i in
+                                          (1, 2, 1, 2)] + [ack(B)] * 4,
     "a round for the silent": START + [address([C], 2), data(1, b"one")],
     "the request's reject": [group(5, GROUP), group(6, GROUP)],
     "an expired one complete": START + [ack(B), 4000, ack(B)],

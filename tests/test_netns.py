@@ -6,7 +6,7 @@ import time
 import pytest
 
 import oracle
-from muleteer import Gateway, crlf, strip_trace, wait_for
+from muleteer import Gateway, crlf, findings, strip_trace, wait_for
 from netns import Net, run
 
 SINK = """
@@ -185,6 +185,7 @@ def test_silence_of_one_link_is_that_of_its_interface(tmp_path):
 
 def check(pcap, content, ships):
     assert oracle.complaints(pcap) == []
+    assert findings(pcap) == []
     rows = oracle.fields(pcap, "p_mul.pdu_type", "p_mul.checksum_good",
                          "cdt.contentType_ShortForm")
     kinds = [int(r[0], 0) for r in rows]

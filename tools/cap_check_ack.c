@@ -7,6 +7,8 @@
 #define NTNU_MISSING_MAX 122
 /* Acks of several nodes within this time have not been delayed at random. */
 #define BURST_US 1000
+/* Beside twice the time between two PDUs: what any system may take. */
+#define PAUSE_US 50000
 
 static uint16_t
 number(const struct pmul_ack_entry *e, size_t i)
@@ -93,6 +95,16 @@ check_burst(struct cap_check *c, const struct cap_message *m, uint32_t node)
 		cap_found(c, CAP_ACK_IMPLOSION);
 }
 
+/*
+ * The sender has not paused in the middle of a round: after a while one may
+ * well ask for the rest.
+ */
+static bool
+still_sending(const struct cap_check *c, const struct cap_message *m)
+{
+	return c->now->d->time_us < m->sent_us + 2 * m->gap_us + PAUSE_US;
+}
+
 /* The missing list, against what was sent. */
 static void
 check_list(struct cap_check *c, const struct cap_message *m,
@@ -112,7 +124,7 @@ check_list(struct cap_check *c, const struct cap_message *m,
 	(void)cap_entry_missing(e, &max);
 	if (m->addressed && max > m->total)
 		cap_found(c, CAP_MISSING_ABOVE);
-	else if (m->top > 0 && max > m->top)
+	else if (m->top > 0 && max > m->top && still_sending(c, m))
 		cap_found(c, CAP_EARLY_NACK);
 }
 
@@ -122,7 +134,7 @@ check_complete(
 {
 	if (m->damaged > 0 && !cap_message_whole(m))
 		cap_found(c, CAP_ACKED_DAMAGED);
-	if (d->idle_acks < IDLE_ACKS_MAX)
+	if (!d->complete || d->idle_acks < IDLE_ACKS_MAX)
 		return;
 	cap_found(c, CAP_ACK_REPEAT);
 	/* Who hears nothing repeats: then the sender is to blame. */

@@ -263,9 +263,13 @@ open_message(
 		charge(m, msg, sizeof(*msg));
 	}
 	touch(m, msg, d->time_us);
-	msg->gap_us = d->time_us > msg->sent_us ? d->time_us - msg->sent_us : 0;
-	msg->sent_us = d->time_us;
 	msg->last_frame = d->frame;
+	/* What asks or ends takes its own time. */
+	if (p->type == PMUL_DATA || p->type == PMUL_ADDRESS) {
+		msg->gap_us =
+		    d->time_us > msg->sent_us ? d->time_us - msg->sent_us : 0;
+		msg->sent_us = d->time_us;
+	}
 	return msg;
 }
 
@@ -477,6 +481,7 @@ take_entry(struct cap_model *m, const struct cap_datagram *d, uint32_t node,
 	if (e->nmissing > 0)
 		return learn(m, msg, dest, e);
 	if (!dest->complete) {
+		dest->idle_acks = 1;
 		dest->acked_us = d->time_us;
 		msg->complete++;
 	}

@@ -20,6 +20,10 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
 BUILD = os.path.join(TOP, os.environ.get("MULETEER_BUILD", "build"))
 
 
+# Of a capture without frames.
+PCAP_HEAD = 24
+
+
 def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as s:
         s.bind(("127.0.0.1", 0))
@@ -76,6 +80,15 @@ class Process:
 
     def kill(self):
         return self.stop(signal.SIGKILL)
+
+
+def findings(pcap, *options):
+    """What mulecap finds wrong with a capture, a line each; no notes."""
+    r = subprocess.run([os.path.join(BUILD, "mulecap"), "check", *options,
+                        pcap], capture_output=True, text=True, timeout=120)
+    lines = [s for s in r.stdout.splitlines() if " note " not in s]
+    assert r.returncode == (1 if lines else 0), r.stderr
+    return lines
 
 
 class Channel(Process):
@@ -257,7 +270,11 @@ class Fleet:
     def __init__(self, ships=2, link=None, smtp="retry_first: 1s",
                  directory=None, **channel):
         self.own = directory is None
+        # Kinds of findings that a test is about; any other is an error.
+        self.provoked = set()
         self.directory = directory or tempfile.mkdtemp(prefix="muleteer-")
+        self.pcap = channel.setdefault(
+            "pcap", os.path.join(self.directory, "air.pcap"))
         self.channel = Channel(self.directory, **channel)
         names = ["shore"] + [f"ship{i + 1}" for i in range(ships)]
         self.nodes = {n: f"10.142.0.{i + 1}" for i, n in enumerate(names)}
@@ -299,6 +316,10 @@ class Fleet:
 
     def __exit__(self, kind, value, trace):
         codes = self.stop()
+        if kind is None and os.path.getsize(self.pcap) > PCAP_HEAD:
+            found = [f for f in findings(self.pcap)
+                     if f.split()[2].rstrip(":") not in self.provoked]
+            assert found == [], found
         if kind is None and self.own:
             shutil.rmtree(self.directory, ignore_errors=True)
         elif self.own:
