@@ -139,14 +139,12 @@ cap_model_find(const struct cap_model *m, uint32_t source, uint32_t msid)
 struct cap_message *
 cap_model_find_dest(const struct cap_model *m, uint32_t msid, uint32_t dest)
 {
-	struct cap_message *msg;
-	int left = SAME_ID_MAX;
+	struct cap_message *msg = LIST_FIRST(&m->by_msid[msid_bucket(m, msid)]);
 
-	LIST_FOREACH (msg, &m->by_msid[msid_bucket(m, msid)], by_msid) {
-		if (left-- == 0)
-			break;
+	for (int left = SAME_ID_MAX; msg != NULL && left > 0; left--) {
 		if (msg->msid == msid && cap_message_dest(msg, dest) != NULL)
 			return msg;
+		msg = LIST_NEXT(msg, by_msid);
 	}
 	return NULL;
 }

@@ -215,7 +215,7 @@ print_text(const struct cap_seen *s)
 		return;
 	}
 	(void)printf("length=%u map=%u checksum=%02x%02x ", p->length,
-	    s->d->data[3] >> 6, s->d->data[6], s->d->data[7]);
+	    (unsigned)s->d->data[3] >> 6, s->d->data[6], s->d->data[7]);
 	if (p->type != PMUL_ACK)
 		(void)printf("id=%08" PRIx32 " ", p->msid);
 	(void)pmul_pdu_print(p, line, sizeof(line));
