@@ -238,6 +238,7 @@ MULECAP_SRC := \
 	tools/mulecap.c
 
 CAP_TESTS := \
+	cap_model \
 	cap_read
 
 CAP_FUZZ := \
