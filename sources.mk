@@ -242,4 +242,5 @@ CAP_TESTS := \
 	cap_read
 
 CAP_FUZZ := \
-	cap
+	cap \
+	model

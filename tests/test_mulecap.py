@@ -173,6 +173,10 @@ def test_partial_messages_are_extracted_only_when_asked(capture, tmp_path):
     assert not out.exists()
     run("extract", "--partial", "-o", str(tmp_path), path)
     assert out.read_bytes() == b"end"
+    told = json.loads(out.with_suffix(".json").read_text())
+    assert (told["complete"], told["total"], told["missing"]) == (
+        False, 2, [[1, 1]])
+    assert told["error"]
 
 
 START = [address([B], 2), data(1, b"one"), data(2, b"two")]
@@ -311,6 +315,17 @@ def test_stats_add_up(capture):
     assert st["octets"] == sum(28 + len(p) for p in GOOD)
     assert (st["payload"], st["deliveries"]) == (17, 2)
     assert st["types"]["Data_PDU"]["pdus"] == 4
+    assert st["priorities"]["4"] == {
+        "octets": st["octets"], "payload": 17, "messages": 1, "deliveries": 2,
+        "goodput_bps": st["goodput_bps"]}
+    assert st["goodput_bps"] == pytest.approx(17 * 8 / 0.08)
+
+    def delays(name):
+        return {d["below_s"]: d["count"] for d in st[name]}
+    # Acks 10 and 20 ms after the last Data_PDU, then 10 again.
+    assert delays("round_trip") == {0.016: 2, 0.032: 1}
+    assert delays("turnaround") == {0.016: 4}
+    assert delays("delivery") == {0.064: 1, 0.128: 1}
     loss = {n["node"]: n.get("loss") for n in st["nodes"]}
     assert loss == {"10.142.0.1": None, "10.142.0.2": 0,
                     "10.142.0.3": pytest.approx(1 / 3)}

@@ -75,6 +75,28 @@ text(struct smtp_str s)
 	return j;
 }
 
+/* The numbers that are not there, as closed ranges. */
+static json_t *
+gaps(const struct cap_message *m)
+{
+	json_t *a = json_array();
+	uint32_t from = 0;
+
+	for (uint32_t s = 1; s <= m->total + 1; s++) {
+		bool there = s > m->total || (s <= m->nfragments &&
+						 m->fragments[s - 1].times > 0);
+
+		if (!there && from == 0)
+			from = s;
+		if (!there || from == 0)
+			continue;
+		(void)json_array_append_new(
+		    a, json_pack("[I,I]", (json_int_t)from, (json_int_t)s - 1));
+		from = 0;
+	}
+	return a;
+}
+
 static void
 put_json(struct extract *x, const struct cap_message *m, int err,
     const struct mule_message *mail)
@@ -89,6 +111,9 @@ put_json(struct extract *x, const struct cap_message *m, int err,
 	(void)json_object_set_new(j, "priority", json_integer(m->priority));
 	(void)json_object_set_new(
 	    j, "complete", json_boolean(cap_message_whole(m)));
+	(void)json_object_set_new(j, "total", json_integer(m->total));
+	if (!cap_message_whole(m))
+		(void)json_object_set_new(j, "missing", gaps(m));
 	if (err != 0)
 		(void)json_object_set_new(
 		    j, "error", json_string(mule_strerror(err)));
