@@ -2,10 +2,14 @@
 
 import json
 import os
+import pty
 import re
 import resource
+import signal
+import socket
 import struct
 import subprocess
+import time
 import zlib
 
 import pytest
@@ -164,6 +168,90 @@ def test_extract_is_exact(capture, tmp_path):
     assert base.with_name(base.name + ".payload").read_bytes() == payload
     assert base.with_name(base.name + ".eml").read_bytes() == \
         b"Subject: x\r\n\r\nbody\r\n"
+
+
+def test_extract_writes_through_no_link_and_says_what_it_cannot(capture,
+                                                                tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "10.142.0.1-01020304.cdt").symlink_to(victim)
+    r = subprocess.run([MULECAP, "extract", "-o", str(out), capture(GOOD)],
+                       capture_output=True, text=True, timeout=20)
+    assert r.returncode == 2 and "01020304.cdt" in r.stderr
+    assert victim.read_text() == "precious"
+    # What is no CompressedData is told in the .json.
+    assert json.loads((out / "10.142.0.1-01020304.json").read_text())["error"]
+
+
+def test_a_message_of_4_gb_is_refused_in_bounded_memory(tmp_path):
+    """1024 fragments of 64 KiB are too many, and not the memory's trouble."""
+    p = subprocess.Popen([MULECAP, "extract", "--partial", "-o",
+                          str(tmp_path / "out"), "-"],
+                         stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdin.write(HEAD + record(packet(address([B], 5000)), 0))
+    for i in range(1, 5000):
+        p.stdin.write(record(packet(data_unchecked(i)), 0))
+    p.stdin.close()
+    said = p.stderr.read().decode()
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    assert p.returncode == 2 and "more than 67108864 octets" in said
+    assert usage.ru_maxrss < 200 * 1024
+
+
+def data_unchecked(seq):
+    """A large Data_PDU of zeros, the checksum of which is soon made."""
+    n = 60016
+    head = struct.pack(">HBBHHII", n, 4, 0, seq, 0, A, MSID)
+    c0 = sum(head) % 255
+    c1 = sum((n - i) * b for i, b in enumerate(head)) % 255
+    t = n - 7
+    check = bytes([(t * c0 - c1) % 255, (c1 - (t + 1) * c0) % 255])
+    return head[:6] + check + head[8:] + bytes(n - 16)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("command", ["show", "list"])
+def test_live_on_an_interface(command):
+    p = subprocess.Popen([MULECAP, command, "--json", "-i", "lo", "--ports",
+                          "47753"], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+    assert "listening" in p.stderr.readline()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for pdu in GOOD:
+            s.sendto(pdu, ("127.0.0.1", 47753))
+    time.sleep(0.5)
+    p.send_signal(signal.SIGINT)
+    out, _ = p.communicate(timeout=5)
+    assert p.returncode == 0
+    seen = [json.loads(l) for l in out.splitlines()]
+    if command == "show":
+        assert [s["code"] for s in seen] == [p[3] for p in GOOD]
+    else:
+        assert [(m["have"], m["rounds"]) for m in seen] == [(3, 2)]
+
+
+def test_progress_is_shown_on_a_terminal_only(tmp_path):
+    path = tmp_path / "a.pcap"
+    path.write_bytes(HEAD + record(packet(GOOD[0]), 0) * 200000)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([MULECAP, "show", "--source", "1.2.3.4", str(path)],
+                          stderr=theirs) as p:
+        os.close(theirs)
+        said = b""
+        try:
+            while more := os.read(ours, 4096):
+                said += more
+        except OSError:
+            pass
+        assert p.wait(20) == 0
+    os.close(ours)
+    assert re.search(rb"\r\[#+ +\] +[0-9]+ %", said) and said[-3:] == b"\x1b[K"
+    r = subprocess.run([MULECAP, "list", str(path)], capture_output=True,
+                       timeout=20, check=True)
+    assert r.stderr == b""
 
 
 def test_partial_messages_are_extracted_only_when_asked(capture, tmp_path):

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mule/payload.h"
@@ -207,6 +208,11 @@ cap_extract(const struct cap_opts *o)
 	struct extract x = { .o = o };
 	int rc;
 
+	if (mkdir(o->dir, 0777) != 0 && errno != EEXIST) {
+		(void)fprintf(
+		    stderr, "mulecap: %s: %s\n", o->dir, strerror(errno));
+		return CAP_UNUSABLE;
+	}
 	x.dir = open(o->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x.dir < 0) {
 		(void)fprintf(

@@ -1,6 +1,6 @@
 """How fast `mulecap list` reads a large capture, beside tshark.
 
-    make bench-cap [CAP_BYTES=1000000000] [CAP_DIR=/var/tmp]
+    make bench-cap [CAP_BYTES=1000000000 [CAP_DIR=/var/tmp]]
 
 Writes a capture of CAP_BYTES octets in CAP_DIR: messages of 100 KB to three
 nodes in Data_PDUs of 1400 octets, one fragment in ten repeated in a second
@@ -156,9 +156,12 @@ def main():
             while f.read(1 << 24):
                 pass
         ours = measure([os.path.join(BUILD, "mulecap"), "list", path])
+        check = measure([os.path.join(BUILD, "mulecap"), "check", path])
         theirs = measure(shark)
+        assert check[2] == 0
         assert ours[2] == messages
         for name, (s, kib, lines) in (("mulecap list", ours),
+                                      ("mulecap check", check),
                                       ("tshark -T fields", theirs)):
             print(f"{name:18} {s:7.1f} s {kib / 1024:7.0f} MiB "
                   f"{lines:8} lines")
