@@ -86,6 +86,7 @@ help:
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
 	@echo 'make bench-queue  accepted messages a second beside Postfix and others, as root'
+	@echo 'make bench-cap    mulecap beside tshark on a capture of 1 GB'
 	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
 	@echo 'make bench-engine   what a PDU costs as messages grow in number'
 	@echo 'make bench-zip    what compression saves, and what it costs'
@@ -371,6 +372,11 @@ bench-air:
 	$(Q)set -f; MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/air.py $(CELLS)
 
 # CELLS='muled:10:50:kept postfix:10:50:*' RUNS=3: see tests/bench/queue.py.
+.PHONY: bench-cap
+bench-cap: $(B)/mulecap
+	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/mulecap.py $(CAP_BYTES) \
+	    $(CAP_DIR)
+
 .PHONY: bench-queue
 bench-queue:
 	$(Q)[ "$$(id -u)" -eq 0 ] || { \

@@ -251,7 +251,9 @@ MULECAP_SRC := \
 	tools/mulecap.c
 
 CAP_TESTS := \
+	cap_model \
 	cap_read
 
 CAP_FUZZ := \
-	cap
+	cap \
+	model

@@ -2,10 +2,14 @@
 
 import json
 import os
+import pty
 import re
 import resource
+import signal
+import socket
 import struct
 import subprocess
+import time
 import zlib
 
 import pytest
@@ -166,6 +170,90 @@ def test_extract_is_exact(capture, tmp_path):
         b"Subject: x\r\n\r\nbody\r\n"
 
 
+def test_extract_writes_through_no_link_and_says_what_it_cannot(capture,
+                                                                tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "10.142.0.1-01020304.cdt").symlink_to(victim)
+    r = subprocess.run([MULECAP, "extract", "-o", str(out), capture(GOOD)],
+                       capture_output=True, text=True, timeout=20)
+    assert r.returncode == 2 and "01020304.cdt" in r.stderr
+    assert victim.read_text() == "precious"
+    # What is no CompressedData is told in the .json.
+    assert json.loads((out / "10.142.0.1-01020304.json").read_text())["error"]
+
+
+def test_a_message_of_4_gb_is_refused_in_bounded_memory(tmp_path):
+    """1024 fragments of 64 KiB are too many, and not the memory's trouble."""
+    p = subprocess.Popen([MULECAP, "extract", "--partial", "-o",
+                          str(tmp_path / "out"), "-"],
+                         stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdin.write(HEAD + record(packet(address([B], 5000)), 0))
+    for i in range(1, 5000):
+        p.stdin.write(record(packet(data_unchecked(i)), 0))
+    p.stdin.close()
+    said = p.stderr.read().decode()
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    assert p.returncode == 2 and "more than 67108864 octets" in said
+    assert usage.ru_maxrss < 200 * 1024
+
+
+def data_unchecked(seq):
+    """A large Data_PDU of zeros, the checksum of which is soon made."""
+    n = 60016
+    head = struct.pack(">HBBHHII", n, 4, 0, seq, 0, A, MSID)
+    c0 = sum(head) % 255
+    c1 = sum((n - i) * b for i, b in enumerate(head)) % 255
+    t = n - 7
+    check = bytes([(t * c0 - c1) % 255, (c1 - (t + 1) * c0) % 255])
+    return head[:6] + check + head[8:] + bytes(n - 16)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("command", ["show", "list"])
+def test_live_on_an_interface(command):
+    p = subprocess.Popen([MULECAP, command, "--json", "-i", "lo", "--ports",
+                          "47753"], stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+    assert "listening" in p.stderr.readline()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for pdu in GOOD:
+            s.sendto(pdu, ("127.0.0.1", 47753))
+    time.sleep(0.5)
+    p.send_signal(signal.SIGINT)
+    out, _ = p.communicate(timeout=5)
+    assert p.returncode == 0
+    seen = [json.loads(l) for l in out.splitlines()]
+    if command == "show":
+        assert [s["code"] for s in seen] == [p[3] for p in GOOD]
+    else:
+        assert [(m["have"], m["rounds"]) for m in seen] == [(3, 2)]
+
+
+def test_progress_is_shown_on_a_terminal_only(tmp_path):
+    path = tmp_path / "a.pcap"
+    path.write_bytes(HEAD + record(packet(GOOD[0]), 0) * 200000)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([MULECAP, "show", "--source", "1.2.3.4", str(path)],
+                          stderr=theirs) as p:
+        os.close(theirs)
+        said = b""
+        try:
+            while more := os.read(ours, 4096):
+                said += more
+        except OSError:
+            pass
+        assert p.wait(20) == 0
+    os.close(ours)
+    assert re.search(rb"\r\[#+ +\] +[0-9]+ %", said) and said[-3:] == b"\x1b[K"
+    r = subprocess.run([MULECAP, "list", str(path)], capture_output=True,
+                       timeout=20, check=True)
+    assert r.stderr == b""
+
+
 def test_partial_messages_are_extracted_only_when_asked(capture, tmp_path):
     path = capture([address([B], 2), data(2, b"end")])
     out = tmp_path / "10.142.0.1-01020304.cdt"
@@ -173,6 +261,10 @@ def test_partial_messages_are_extracted_only_when_asked(capture, tmp_path):
     assert not out.exists()
     run("extract", "--partial", "-o", str(tmp_path), path)
     assert out.read_bytes() == b"end"
+    told = json.loads(out.with_suffix(".json").read_text())
+    assert (told["complete"], told["total"], told["missing"]) == (
+        False, 2, [[1, 1]])
+    assert told["error"]
 
 
 START = [address([B], 2), data(1, b"one"), data(2, b"two")]
@@ -311,6 +403,17 @@ def test_stats_add_up(capture):
     assert st["octets"] == sum(28 + len(p) for p in GOOD)
     assert (st["payload"], st["deliveries"]) == (17, 2)
     assert st["types"]["Data_PDU"]["pdus"] == 4
+    assert st["priorities"]["4"] == {
+        "octets": st["octets"], "payload": 17, "messages": 1, "deliveries": 2,
+        "goodput_bps": st["goodput_bps"]}
+    assert st["goodput_bps"] == pytest.approx(17 * 8 / 0.08)
+
+    def delays(name):
+        return {d["below_s"]: d["count"] for d in st[name]}
+    # Acks 10 and 20 ms after the last Data_PDU, then 10 again.
+    assert delays("round_trip") == {0.016: 2, 0.032: 1}
+    assert delays("turnaround") == {0.016: 4}
+    assert delays("delivery") == {0.064: 1, 0.128: 1}
     loss = {n["node"]: n.get("loss") for n in st["nodes"]}
     assert loss == {"10.142.0.1": None, "10.142.0.2": 0,
                     "10.142.0.3": pytest.approx(1 / 3)}

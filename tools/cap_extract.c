@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mule/payload.h"
@@ -75,6 +76,28 @@ text(struct smtp_str s)
 	return j;
 }
 
+/* The numbers that are not there, as closed ranges. */
+static json_t *
+gaps(const struct cap_message *m)
+{
+	json_t *a = json_array();
+	uint32_t from = 0;
+
+	for (uint32_t s = 1; s <= m->total + 1; s++) {
+		bool there = s > m->total || (s <= m->nfragments &&
+						 m->fragments[s - 1].times > 0);
+
+		if (!there && from == 0)
+			from = s;
+		if (!there || from == 0)
+			continue;
+		(void)json_array_append_new(
+		    a, json_pack("[I,I]", (json_int_t)from, (json_int_t)s - 1));
+		from = 0;
+	}
+	return a;
+}
+
 static void
 put_json(struct extract *x, const struct cap_message *m, int err,
     const struct mule_message *mail)
@@ -89,6 +112,9 @@ put_json(struct extract *x, const struct cap_message *m, int err,
 	(void)json_object_set_new(j, "priority", json_integer(m->priority));
 	(void)json_object_set_new(
 	    j, "complete", json_boolean(cap_message_whole(m)));
+	(void)json_object_set_new(j, "total", json_integer(m->total));
+	if (!cap_message_whole(m))
+		(void)json_object_set_new(j, "missing", gaps(m));
 	if (err != 0)
 		(void)json_object_set_new(
 		    j, "error", json_string(mule_strerror(err)));
@@ -182,6 +208,11 @@ cap_extract(const struct cap_opts *o)
 	struct extract x = { .o = o };
 	int rc;
 
+	if (mkdir(o->dir, 0777) != 0 && errno != EEXIST) {
+		(void)fprintf(
+		    stderr, "mulecap: %s: %s\n", o->dir, strerror(errno));
+		return CAP_UNUSABLE;
+	}
 	x.dir = open(o->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x.dir < 0) {
 		(void)fprintf(

@@ -31,13 +31,14 @@ struct feed {
 	int percent; /* shown last */
 };
 
-static volatile sig_atomic_t stopped;
+/* What a signal ends: pcap_breakloop() may be called in a handler. */
+static pcap_t *live;
 
 static void
 on_signal(int sig)
 {
 	(void)sig;
-	stopped = 1;
+	pcap_breakloop(live);
 }
 
 struct cap_quad
@@ -260,8 +261,7 @@ run(struct feed *f)
 	const u_char *data;
 	int rc = 0, failed = 0;
 
-	while (failed == 0 && !stopped &&
-	       (rc = pcap_next_ex(f->pcap, &h, &data)) >= 0) {
+	while (failed == 0 && (rc = pcap_next_ex(f->pcap, &h, &data)) >= 0) {
 		if (rc > 0)
 			failed = take_frame(f, h, data);
 		else if (f->o->interface != NULL)
@@ -294,6 +294,7 @@ watch_live(struct feed *f)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 
+	live = f->pcap;
 	/* Without SA_RESTART: the wait for a frame ends, too. */
 	(void)sigaction(SIGINT, &sa, NULL);
 	(void)sigaction(SIGTERM, &sa, NULL);

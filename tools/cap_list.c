@@ -23,6 +23,13 @@ efficiency(const struct cap_message *m)
 				  : (double)m->payload / (double)air_octets(m);
 }
 
+/* From its first PDU to its last, Acks included. */
+static double
+seconds(const struct cap_message *m)
+{
+	return (double)(m->last_us - m->first_us) / 1e6;
+}
+
 static const char *
 outcome(const struct cap_message *m, const struct cap_dest *d)
 {
@@ -43,8 +50,8 @@ print_text(const struct list *l, const struct cap_message *m)
 	if (l->o->rate > 0)
 		(void)printf(
 		    " air=%.3fs", (double)air_octets(m) * 8 / l->o->rate);
-	(void)printf(" octets=%" PRIu64 " efficiency=%.0f%%", air_octets(m),
-	    efficiency(m) * 100);
+	(void)printf(" time=%.1fs octets=%" PRIu64 " efficiency=%.0f%%",
+	    seconds(m), air_octets(m), efficiency(m) * 100);
 	for (size_t i = 0; i < m->ndests; i++) {
 		const struct cap_dest *d = &m->dests[i];
 
@@ -86,13 +93,14 @@ print_json(const struct list *l, const struct cap_message *m)
 	json_t *j;
 
 	(void)snprintf(id, sizeof(id), "%08" PRIx32, m->msid);
-	j = json_pack("{s:s,s:s,s:I,s:i,s:I,s:I,s:I,s:I,s:I,s:f,s:I,s:o}",
+	j = json_pack("{s:s,s:s,s:I,s:i,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o}",
 	    "source", cap_quad(m->source).s, "id", id, "frame",
 	    (json_int_t)m->first_frame, "priority", m->priority, "size",
 	    (json_int_t)m->payload, "have", (json_int_t)m->have, "total",
 	    (json_int_t)m->total, "rounds", (json_int_t)m->rounds, "octets",
-	    (json_int_t)air_octets(m), "efficiency", efficiency(m), "expiry",
-	    (json_int_t)m->expiry, "destinations", dests_json(m));
+	    (json_int_t)air_octets(m), "efficiency", efficiency(m), "seconds",
+	    seconds(m), "expiry", (json_int_t)m->expiry, "destinations",
+	    dests_json(m));
 	if (j == NULL)
 		return;
 	if (l->o->rate > 0)

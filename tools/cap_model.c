@@ -262,6 +262,7 @@ open_message(
 	}
 	touch(m, msg, d->time_us);
 	msg->last_frame = d->frame;
+	msg->spoke_us = d->time_us;
 	/* What asks or ends takes its own time. */
 	if (p->type == PMUL_DATA || p->type == PMUL_ADDRESS) {
 		msg->gap_us =

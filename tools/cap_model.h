@@ -61,6 +61,7 @@ struct cap_message {
 	uint64_t discarded_us;    /* 0: not */
 	uint64_t round_us;        /* the last round began */
 	uint64_t ack_us;          /* the last Ack for it came; 0: none */
+	uint64_t spoke_us;        /* the last PDU of the sender */
 	uint64_t sent_us, gap_us; /* last Address or Data_PDU; time before it */
 	uint32_t rounds, data_pdus, repeats, have;
 	uint32_t inside;   /* of the fragments, those not above the Total */

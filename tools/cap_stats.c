@@ -7,7 +7,7 @@
 #include "tools/cap_feed.h"
 
 #define TYPES 64
-#define PRIORITIES 256
+#define PRIORITIES 256 /* one octet */
 /* Nodes beyond this are counted with the lowest. */
 #define NODES_MAX 4096
 /* Powers of two of milliseconds. */
@@ -19,12 +19,18 @@ struct node {
 	uint64_t lost, expected; /* of Data_PDUs, by its first Acks */
 };
 
+struct priority {
+	uint64_t octets, payload, messages, deliveries;
+};
+
 struct stats {
 	const struct cap_opts *o;
 	struct cap_model *model;
 	uint64_t type_pdus[TYPES], type_octets[TYPES];
-	uint64_t priority_octets[PRIORITIES];
-	uint64_t round_trip[DELAYS], turnaround[DELAYS];
+	struct priority priorities[PRIORITIES];
+	/* From a sender's PDU to the Ack; between two who speak; from the
+	 * first PDU of a message to the complete Ack. */
+	uint64_t round_trip[DELAYS], turnaround[DELAYS], delivery[DELAYS];
 	struct node *nodes; /* ascending */
 	size_t nnodes;
 	uint64_t octets, payload, complete;
@@ -73,6 +79,8 @@ done(void *ctx, const struct cap_message *m)
 	if (!cap_message_passes(st->o, m))
 		return;
 	st->payload += m->payload;
+	st->priorities[m->priority].payload += m->payload;
+	st->priorities[m->priority].messages++;
 	for (size_t i = 0; i < m->ndests; i++) {
 		const struct cap_dest *d = &m->dests[i];
 		struct node *n = node_of(st, d->id);
@@ -84,8 +92,29 @@ done(void *ctx, const struct cap_message *m)
 		if (!d->complete)
 			continue;
 		st->complete++;
-		count_delay(st->round_trip,
+		st->priorities[m->priority].deliveries++;
+		count_delay(st->delivery,
 		    ((double)d->acked_us - (double)m->first_us) / 1e6);
+	}
+}
+
+/* Only the first Ack after the sender has spoken tells the time it takes. */
+static void
+count_round_trips(struct stats *st, const struct cap_seen *s)
+{
+	struct pmul_ack_entry e;
+	size_t pos = 0;
+
+	while (pmul_pdu_next_ack(s->pdu, &pos, &e)) {
+		const struct cap_message *m =
+		    cap_model_find(st->model, e.source, e.msid);
+		const struct cap_dest *d =
+		    m == NULL ? NULL : cap_message_dest(m, s->pdu->source);
+
+		if (d != NULL && d->heard_us < m->spoke_us &&
+		    s->d->time_us >= m->spoke_us)
+			count_delay(st->round_trip,
+			    (double)(s->d->time_us - m->spoke_us) / 1e6);
 	}
 }
 
@@ -104,7 +133,9 @@ see(void *ctx, const struct cap_seen *s)
 	st->octets += s->d->ip_len;
 	st->type_pdus[s->pdu->type]++;
 	st->type_octets[s->pdu->type] += s->d->ip_len;
-	st->priority_octets[s->pdu->priority] += s->d->ip_len;
+	st->priorities[s->pdu->priority].octets += s->d->ip_len;
+	if (s->pdu->type == PMUL_ACK)
+		count_round_trips(st, s);
 	n = node_of(st, s->pdu->source);
 	n->pdus++;
 	n->octets += s->d->ip_len;
@@ -158,6 +189,12 @@ types_json(const struct stats *st)
 	return j;
 }
 
+static double
+goodput(const struct stats *st, uint64_t payload)
+{
+	return st->last_s > 0 ? (double)payload * 8 / st->last_s : 0;
+}
+
 static json_t *
 priorities_json(const struct stats *st)
 {
@@ -165,26 +202,40 @@ priorities_json(const struct stats *st)
 	char name[4];
 
 	for (unsigned i = 0; i < PRIORITIES; i++) {
-		if (st->priority_octets[i] == 0)
+		const struct priority *p = &st->priorities[i];
+
+		if (p->octets == 0)
 			continue;
 		(void)snprintf(name, sizeof(name), "%u", i);
-		(void)json_object_set_new(
-		    j, name, json_integer((json_int_t)st->priority_octets[i]));
+		(void)json_object_set_new(j, name,
+		    json_pack("{s:I,s:I,s:I,s:I,s:f}", "octets",
+			(json_int_t)p->octets, "payload",
+			(json_int_t)p->payload, "messages",
+			(json_int_t)p->messages, "deliveries",
+			(json_int_t)p->deliveries, "goodput_bps",
+			goodput(st, p->payload)));
 	}
 	return j;
+}
+
+static double
+efficiency(const struct stats *st)
+{
+	return st->octets == 0 ? 0 : (double)st->payload / (double)st->octets;
 }
 
 static void
 print_json(const struct stats *st)
 {
-	json_t *j = json_pack("{s:I,s:I,s:I,s:f,s:f,s:o,s:o,s:o,s:o,s:o}",
-	    "octets", (json_int_t)st->octets, "payload",
-	    (json_int_t)st->payload, "deliveries", (json_int_t)st->complete,
-	    "seconds", st->last_s, "goodput_bps",
-	    st->last_s > 0 ? (double)st->payload * 8 / st->last_s : 0.0,
-	    "types", types_json(st), "priorities", priorities_json(st), "nodes",
-	    nodes_json(st), "round_trip", delays_json(st->round_trip),
-	    "turnaround", delays_json(st->turnaround));
+	json_t *j = json_pack(
+	    "{s:I,s:I,s:I,s:f,s:f,s:f,s:o,s:o,s:o,s:o,s:o,s:o}", "octets",
+	    (json_int_t)st->octets, "payload", (json_int_t)st->payload,
+	    "deliveries", (json_int_t)st->complete, "seconds", st->last_s,
+	    "goodput_bps", goodput(st, st->payload), "efficiency",
+	    efficiency(st), "types", types_json(st), "priorities",
+	    priorities_json(st), "nodes", nodes_json(st), "round_trip",
+	    delays_json(st->round_trip), "turnaround",
+	    delays_json(st->turnaround), "delivery", delays_json(st->delivery));
 
 	if (j == NULL)
 		return;
@@ -203,22 +254,35 @@ print_delays(const char *what, const uint64_t *table)
 }
 
 static void
+print_priorities(const struct stats *st)
+{
+	for (unsigned i = 0; i < PRIORITIES; i++) {
+		const struct priority *p = &st->priorities[i];
+
+		if (p->octets > 0)
+			(void)printf("priority %-13u %10" PRIu64
+				     " mail %12" PRIu64 " octets, payload "
+				     "%" PRIu64 ", deliveries %" PRIu64 "\n",
+			    i, p->messages, p->octets, p->payload,
+			    p->deliveries);
+	}
+}
+
+static void
 print_text(const struct stats *st)
 {
 	(void)printf("octets %" PRIu64 ", payload %" PRIu64
-		     ", deliveries %" PRIu64 ", %.1f s\n",
-	    st->octets, st->payload, st->complete, st->last_s);
+		     " (%.0f %%), deliveries %" PRIu64
+		     ", %.1f s, goodput %.0f bit/s\n",
+	    st->octets, st->payload, efficiency(st) * 100, st->complete,
+	    st->last_s, goodput(st, st->payload));
 	for (unsigned i = 0; i < TYPES; i++)
 		if (st->type_pdus[i] > 0)
 			(void)printf("%-22s %10" PRIu64 " PDUs %12" PRIu64
 				     " octets\n",
 			    pmul_pdu_name(i), st->type_pdus[i],
 			    st->type_octets[i]);
-	for (unsigned i = 0; i < PRIORITIES; i++)
-		if (st->priority_octets[i] > 0)
-			(void)printf("priority %-13u %10s      %12" PRIu64
-				     " octets\n",
-			    i, "", st->priority_octets[i]);
+	print_priorities(st);
 	for (size_t i = 0; i < st->nnodes; i++) {
 		const struct node *n = &st->nodes[i];
 
@@ -231,6 +295,7 @@ print_text(const struct stats *st)
 	}
 	print_delays("round trip", st->round_trip);
 	print_delays("turnaround", st->turnaround);
+	print_delays("delivery", st->delivery);
 }
 
 int
