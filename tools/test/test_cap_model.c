@@ -87,6 +87,15 @@ data(struct cap_model *m, uint32_t msid, uint16_t seq, size_t len, uint64_t us)
 }
 
 static bool
+discard(struct cap_model *m, uint32_t source, uint32_t msid, uint64_t us)
+{
+	uint8_t buf[16];
+
+	return take(m, buf,
+	    pmul_pdu_put_discard(buf, sizeof(buf), 6, source, msid), us);
+}
+
+static bool
 ack(struct cap_model *m, uint32_t node, uint32_t msid, const uint16_t *missing,
     size_t n, uint64_t us)
 {
@@ -108,8 +117,10 @@ test_message_is_whole_only_with_each_number_up_to_the_total(void **state)
 	assert_true(address(m, MSID, 2, 1, 1));
 	assert_true(data(m, MSID, 1, 5, 2));
 	assert_true(data(m, MSID, 3, 5, 3));
-	assert_true(data(m, MSID, 4, 5, 4));
+	/* As many as the Total says, but not these. */
 	msg = cap_model_find(m, A, MSID);
+	assert_true(!cap_message_whole(msg));
+	assert_true(data(m, MSID, 4, 5, 4));
 	assert_int_equal(msg->have, 3);
 	assert_int_equal(msg->inside, 1);
 	assert_true(!cap_message_whole(msg));
@@ -122,6 +133,11 @@ test_message_is_whole_only_with_each_number_up_to_the_total(void **state)
 	assert_true(address(m, MSID, 3, 1, 7));
 	assert_int_equal(msg->total, 4);
 	assert_true(cap_message_whole(msg));
+	/* Data first, and more of it than the Total. */
+	assert_true(data(m, MSID + 1, 5, 5, 8));
+	assert_true(data(m, MSID + 1, 1, 5, 9));
+	assert_true(address(m, MSID + 1, 2, 1, 10));
+	assert_int_equal(cap_model_find(m, A, MSID + 1)->inside, 1);
 	cap_model_free(&m);
 	assert_true(m == NULL);
 }
@@ -221,6 +237,9 @@ test_destinations_are_found_and_bounded(void **state)
 	assert_true(cap_model_find_dest(m, MSID, B + 7999) == msg);
 	assert_true(cap_model_find_dest(m, MSID, B) == NULL);
 	assert_true(cap_model_find_dest(m, MSID + 1, B + 7999) == NULL);
+	/* Another source's with the same id does not hide it. */
+	assert_true(discard(m, A + 1, MSID, 2));
+	assert_true(cap_model_find_dest(m, MSID, B + 7999) == msg);
 	cap_model_free(&m);
 }
 
@@ -266,6 +285,8 @@ test_rounds_begin_with_addresses_after_data(void **state)
 	assert_true(ack(m, B, MSID, NULL, 0, 4));
 	assert_true(address(m, MSID, 1, 1, 5));
 	assert_int_equal(msg->rounds, 2);
+	assert_int_equal(msg->dests[0].unheeded, 1);
+	assert_true(address(m, MSID, 1, 1, 5));
 	assert_int_equal(msg->dests[0].unheeded, 1);
 	assert_true(!msg->ack_acked);
 	assert_true(address(m, MSID, 1, 0, 6));

@@ -146,6 +146,40 @@ test_fragments_past_64k_are_refused(void **state)
 	cap_reader_free(&r);
 }
 
+/* Of the datagram that ends after 13 octets: eight more, from 16 on. */
+#define BEYOND4 "4500001c0001200240110000 0a000001 0a000002 0102030405060708"
+
+static void
+test_fragments_behind_the_end_spoil_the_datagram(void **state)
+{
+	static const char *const orders[][3] = {
+		{ BEYOND4, FIRST4, LAST4 },
+		{ FIRST4, BEYOND4, LAST4 },
+		{ LAST4, BEYOND4, FIRST4 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct cap_reader *r = NULL;
+		struct cap_datagram d;
+		unsigned char *frame;
+		bool bad = false;
+
+		assert_true(cap_reader_new(DLT_RAW, &r));
+		for (size_t k = 0; k < 3; k++) {
+			enum cap_result res =
+			    feed(r, orders[i][k], 5, &d, &frame);
+
+			bad |= res == CAP_BAD;
+			/* Refused, it is as if it had not been. */
+			assert_true(res != CAP_DATAGRAM || bad);
+			free(frame);
+		}
+		assert_true(bad);
+		cap_reader_free(&r);
+	}
+}
+
 static void
 test_no_truncation_is_read_as_a_datagram(void **state)
 {
@@ -213,6 +247,8 @@ main(void)
 		cmocka_unit_test(test_fragments_join_in_any_order),
 		cmocka_unit_test(test_fragments_too_old_do_not_join),
 		cmocka_unit_test(test_fragments_past_64k_are_refused),
+		cmocka_unit_test(
+		    test_fragments_behind_the_end_spoil_the_datagram),
 		cmocka_unit_test(test_no_truncation_is_read_as_a_datagram),
 		cmocka_unit_test(test_out_of_memory_leaks_nothing),
 	};
