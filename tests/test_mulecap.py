@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import random
 import re
 import resource
 import signal
@@ -377,8 +378,9 @@ MORE = [
     ({"map"}, START[:1] + [fletcher(data(1, b"x")[:3] + b"\x40"
                                     + data(1, b"x")[4:])]),
     ({"map"}, [address([B], 1, kind=0x42), address([B], 1)]),
-    ({"acked-data", "acked-dest"}, [address([B, C], 2), *START[1:], ack(C), 1.0,
-                      address([C], 2), START[1]]),
+    ({"acked-data", "acked-dest"}, [
+        address([B, C], 2), *START[1:], ack(C), 1.0, address([C], 2),
+        START[1]]),
     ({"ack-source"}, START + [NTNU, address([B], 2, msid=5, seq=2),
                               data(1, bytes(3000), msid=5)]),
     ({"ack-source"}, START + [(announce([B], GROUP), 2752), NTNU, discard()]),
@@ -521,6 +523,31 @@ def test_unusable_input_is_one_clear_line(command, what, tmp_path):
     assert r.returncode == 2
     (line,) = r.stderr.splitlines()
     assert line.startswith(f"mulecap: {path}: ")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_garbled_captures_end_in_one_line_at_most(seed, tmp_path):
+    rnd = random.Random(seed)
+    path = tmp_path / "in.pcap"
+    whole = HEAD + b"".join(record(packet(p), i) for i, p in enumerate(GOOD))
+    if seed % 2:
+        whole = PCAPNG + b"".join(
+            struct.pack("<IIIIIII", 6, 32 + len(q), 0, i, 0, len(q), len(q)) + q
+            + struct.pack("<I", 32 + len(q)) for i, q in enumerate(
+                packet(p).ljust(-(-len(packet(p)) // 4) * 4, b"\0")
+                for p in GOOD))
+    for _ in range(12):
+        octets = bytearray(whole)
+        for _ in range(rnd.randint(1, 12)):
+            octets[rnd.randrange(len(octets))] = rnd.randrange(256)
+        path.write_bytes(octets[:rnd.randint(len(octets) // 2, len(octets))])
+        for command in ("list", "show", "check", "stats"):
+            r = subprocess.run([MULECAP, command, str(path)], timeout=20,
+                               capture_output=True, text=True)
+            assert r.returncode in (0, 1, 2), (command, r.stderr)
+            assert r.returncode != 1 or (command == "check" and r.stdout)
+            assert len(r.stderr.splitlines()) <= 1
+            assert r.returncode != 2 or r.stderr.startswith("mulecap: ")
 
 
 def test_a_wrong_command_line_is_said(capture, tmp_path):
