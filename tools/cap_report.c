@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- time -------------------------------------------------------------------- */
@@ -266,6 +267,28 @@ note_sent(struct report *r, const struct cap_seen *s, uint64_t at_us)
 	    m->have < m->total ? (double)m->have / (double)m->total : 1.0);
 }
 
+/* Where the rate is known, for as long as it is on the air. */
+static void
+note_air(
+    struct report *r, enum report_kind kind, uint64_t at_us, uint32_t octets)
+{
+	double us = r->o->rate > 0 ? octets * 8e6 / r->o->rate : 0;
+	uint64_t end_us = at_us + (us < 1e15 ? (uint64_t)us : 0);
+	size_t to = bin_of(r, end_us), from = bin_of(r, at_us);
+	uint32_t sent = 0, upto;
+
+	for (size_t i = from; i < to; i++) {
+		double part = (double)((i + 1) * r->bin_us - at_us) / us;
+
+		upto = part < 1 ? (uint32_t)(part * octets) : octets;
+		r->air[kind][i] += upto - sent;
+		sent = upto;
+	}
+	r->air[kind][to] += octets - sent;
+	if (end_us > r->last_us)
+		r->last_us = end_us;
+}
+
 static bool
 see(void *ctx, const struct cap_seen *s)
 {
@@ -286,7 +309,7 @@ see(void *ctx, const struct cap_seen *s)
 	if (at_us > r->last_us)
 		r->last_us = at_us;
 	kind = kind_of(r, s->pdu);
-	r->air[kind][bin_of(r, at_us)] += s->d->ip_len;
+	note_air(r, kind, at_us, s->d->ip_len);
 	if (s->pdu->type == PMUL_ACK)
 		ok = take_ack(r, s, at_us);
 	else
@@ -331,9 +354,12 @@ static int
 write_page(const struct report *r)
 {
 	FILE *f = fopen(r->o->dir, "w");
-	bool ok = f != NULL;
+	bool ok = f != NULL, file = false;
+	struct stat st;
 
 	if (f != NULL) {
+		/* Half a page is removed, a device or a pipe is not. */
+		file = fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode);
 		report_page(f, r);
 		ok = !ferror(f);
 		ok = fclose(f) == 0 && ok;
@@ -341,7 +367,7 @@ write_page(const struct report *r)
 	if (ok)
 		return CAP_CLEAN;
 	(void)fprintf(stderr, "mulecap: %s: %s\n", r->o->dir, strerror(errno));
-	if (f != NULL)
+	if (file)
 		(void)unlink(r->o->dir);
 	return CAP_UNUSABLE;
 }

@@ -294,10 +294,10 @@ report_draw_time_line(FILE *f, const struct report *r)
 	begin(f, WIDTH, h + 40, "Time line of the PDUs");
 	time_axis(f, r, 8, h);
 	h = 8;
+	if (r->rest != NULL)
+		h = draw_message(f, r, r->rest, h, factor);
 	for (size_t i = 0; i < r->nshown; i++)
 		h = draw_message(f, r, r->shown[i], h, factor);
-	if (r->rest != NULL)
-		(void)draw_message(f, r, r->rest, h, factor);
 	(void)fputs("</svg>\n", f);
 	(void)fprintf(f,
 	    "<p class=\"note\">PDUs of one kind within %s are one mark.</p>\n",
@@ -306,12 +306,15 @@ report_draw_time_line(FILE *f, const struct report *r)
 
 /* --- air --------------------------------------------------------------------------------- */
 
-/* Slots to a column, and columns. */
+/* Slots to a column, and columns: of few PDUs, only a few. */
 static size_t
 columns(const struct report *r, size_t *ret_n)
 {
 	size_t used = r->last_us / r->bin_us + 1;
-	size_t factor = (used + COLUMNS - 1) / COLUMNS;
+	size_t most = r->pdus / 4 < COLUMNS / 4 ? COLUMNS / 4
+		      : r->pdus / 4 < COLUMNS   ? (size_t)r->pdus / 4
+						: COLUMNS;
+	size_t factor = (used + most - 1) / most;
 
 	*ret_n = (used + factor - 1) / factor;
 	return factor;

@@ -38,7 +38,7 @@ static const char head[] =
     "section, .tile { background: var(--card); border: 1px solid var(--line);"
     "\n border-radius: 10px; padding: 18px 20px; margin-top: 18px; }\n"
     ".tiles { display: grid; gap: 12px; margin-top: 18px;\n"
-    " grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }\n"
+    " grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); }\n"
     ".tile { margin: 0; padding: 12px 16px; color: var(--soft); }\n"
     ".tile b { display: block; font-size: 22px; color: var(--ink);\n"
     " font-weight: 600; }\n"
