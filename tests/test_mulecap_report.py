@@ -1,7 +1,6 @@
 """mulecap report: one page, well-formed, that shows what the capture holds."""
 import os
 import re
-import resource
 import stat
 import subprocess
 import xml.etree.ElementTree as ET
