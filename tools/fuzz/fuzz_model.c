@@ -66,10 +66,11 @@ LLVMFuzzerTestOneInput(const uint8_t *buf, size_t len)
 		return 0;
 	while (len > 2) {
 		size_t n = buf[1] < len - 2 ? buf[1] : len - 2;
-		struct cap_datagram d = { .frame = ++frame };
+		struct cap_datagram d = { .frame = frame + 1 };
 		uint8_t pdu[256];
 		struct pmul_pdu p;
 
+		frame++;
 		now += buf[0];
 		d.time_us = now;
 		d.ip_len = (uint32_t)n + 28;
