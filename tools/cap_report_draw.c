@@ -553,7 +553,7 @@ report_draw_progress(
     FILE *f, const struct report *r, const struct report_message *m)
 {
 	struct window w = { INFINITY, -INFINITY };
-	char class[16];
+	char class[32];
 
 	(void)r;
 	widen(&w, &m->sent);
