@@ -244,6 +244,9 @@ MULECAP_SRC := \
 	tools/cap_replay.c \
 	tools/cap_replay_engine.c \
 	tools/cap_replay_net.c \
+	tools/cap_report.c \
+	tools/cap_report_draw.c \
+	tools/cap_report_page.c \
 	tools/cap_rerun.c \
 	tools/cap_show.c \
 	tools/cap_stats.c \

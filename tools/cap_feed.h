@@ -71,5 +71,6 @@ int cap_show(const struct cap_opts *o);
 int cap_check(const struct cap_opts *o);
 int cap_extract(const struct cap_opts *o);
 int cap_stats(const struct cap_opts *o);
+int cap_report(const struct cap_opts *o);
 
 #endif

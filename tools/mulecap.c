@@ -70,6 +70,7 @@ static const struct {
 	{ "check", cap_check },
 	{ "extract", cap_extract },
 	{ "stats", cap_stats },
+	{ "report", cap_report },
 	{ "replay", cap_replay },
 };
 
@@ -78,8 +79,9 @@ static const struct {
 static int
 usage(void)
 {
-	(void)fputs("usage: mulecap list|show|check|extract|stats|replay "
-		    "[options] FILE|-i INTERFACE\n",
+	(void)fputs(
+	    "usage: mulecap list|show|check|extract|stats|report|replay "
+	    "[options] FILE|-i INTERFACE\n",
 	    stderr);
 	return CAP_UNUSABLE;
 }
@@ -303,7 +305,9 @@ main(int argc, char **argv)
 		if (!take_option(&o, c))
 			return usage();
 	if (argc - optind != (o.interface == NULL ? 1 : 0) ||
-	    (commands[command].run == cap_extract && o.dir == NULL))
+	    ((commands[command].run == cap_extract ||
+		 commands[command].run == cap_report) &&
+		o.dir == NULL))
 		return usage();
 	o.file = argv[optind];
 	rc = commands[command].run(&o);

@@ -33,6 +33,30 @@ test_t1_last_data_pdu_of_the_first_pass(void **state)
 }
 
 static void
+test_the_random_delay_of_an_ack_can_be_set(void **state)
+{
+	struct pmul_mono later;
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	assert_false(pmul_engine_ack_delay(b.e, A, NULL));
+	OK(bench_address(&b, A, 1, 2, 1, ME));
+	OK(bench_data(&b, A, 1, 2, "two"));
+	assert_true(pmul_engine_ack_delay(b.e, A, NULL));
+	/* Longer than any that is drawn. */
+	later.us = b.now.mono.us + 60000000;
+	assert_true(pmul_engine_ack_delay(b.e, A, &later));
+	assert_false(pmul_engine_ack_delay(b.e, B, &later));
+	bench_pass(&b, 59000000);
+	bench_take_nothing(&b);
+	bench_pass(&b, 1000000);
+	assert_false(pmul_engine_ack_delay(b.e, A, &later));
+	bench_take_ack(&b, A, 1, 1, 1);
+	bench_stop(&b);
+}
+
+static void
 test_t2_highest_number_of_the_last_nack(void **state)
 {
 	struct bench b;
@@ -527,6 +551,7 @@ static const struct CMUnitTest tests[] = {
 	T(t4_extra_address_pdu),
 	T(no_ack_before_stored),
 	T(ack_delay_is_random_below_its_bound),
+	T(the_random_delay_of_an_ack_can_be_set),
 	T(acks_for_one_transmitter_travel_together),
 	T(acks_that_do_not_fit_follow_in_the_next_pdu),
 	T(ack_goes_where_its_transmitter_was_heard_last),
