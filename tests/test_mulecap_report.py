@@ -157,6 +157,11 @@ def test_many_messages_make_no_bigger_page(tmp_path):
         n = re.search(r" × (\d+)", t.text)
         total += int(n.group(1)) if n else 1
     assert total == 2000 * 23
+    octets = sum(int(re.search(r": (\d+) octets", t.text).group(1))
+                 for t in section(page, "air").iter(SVG + "title"))
+    assert octets == 2000 * sum(28 + len(p) for p in (
+        [address([B, C], 20)] + [data(s, b"x") for s in range(1, 21)]
+        + [ack(B), ack(C, missing=[3, 4])]))
 
 
 def test_many_nodes_are_added_up(capture, tmp_path):
