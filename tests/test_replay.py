@@ -121,7 +121,7 @@ def test_acks_later_than_their_bound_differ(emulated, tmp_path):
     for n in ("ship1", "ship2"):
         config = altered(gateways[n], tmp_path,
                          "ack_delay_upper_bound: 50ms",
-                         "ack_delay_upper_bound: 0ms")
+                         "ack_delay_upper_bound: 1ms")
         found += engine(pcap, config, "--lossless", "--tolerance", "0.01")[1]
     assert "only our engine, after" in [f["what"] for f in found]
 
@@ -153,32 +153,57 @@ def test_the_rounds_of_a_transmitter(silent, tmp_path, old, new, differs):
     assert engine(pcap, config)[0] == differs
 
 
-def test_an_altered_ack_is_found(emulated, tmp_path):
-    """One Ack of a ship, forged to miss what it has."""
-    pcap, gateways = emulated(0)
+def forge(pcap, path, change):
+    """The capture with one PDU changed, and which frame it is."""
     with open(pcap, "rb") as f:
         octets = f.read()
-    ship = socket.inet_aton("10.142.0.2")
-    at, out, forged, frame, number = 24, octets[:24], 0, 0, 0
+    at, out, forged, number = 24, octets[:24], 0, 0
     while at < len(octets):
         head = octets[at:at + 16]
         size = struct.unpack("<IIII", head)[2]
         p = octets[at + 16:at + 16 + size]
         at += 16 + size
         number += 1
-        pdu = p[28:]
-        if not forged and pdu[3] == 1 and pdu[8:12] == ship:
-            entry = struct.unpack(">HII", pdu[14:24])
-            pdu = made.ack(0x0A8E0002, entry[1], entry[2], missing=[1])
-            pdu = made.fletcher(pdu[:2] + p[30:31] + pdu[3:6] + b"\0\0"
-                                + pdu[8:])
-            p = made.packet(pdu, 2754)
-            forged, frame = 1, number
+        pdu = None if forged else change(p[28:])
+        if pdu is not None:
+            forged = number
+            p = made.packet(made.fletcher(pdu[:6] + b"\0\0" + pdu[8:]))
         out += head[:8] + struct.pack("<II", len(p), len(p)) + p
-    assert forged, "the ship said nothing"
-    path = tmp_path / "forged.pcap"
+    assert forged, "there is no such PDU"
     path.write_bytes(out)
-    rc, rows, _ = engine(str(path), gateways["ship1"].config, "--lossless")
+    return forged
+
+
+def missing(pdu):
+    """A complete Ack of ship1's now misses a fragment."""
+    if pdu[3] != 1 or pdu[8:12] != socket.inet_aton("10.142.0.2"):
+        return None
+    new = made.ack(0x0A8E0002, *struct.unpack(">II", pdu[16:24]), [1])
+    return new[:2] + pdu[2:3] + new[3:]
+
+
+def another(pdu):
+    """...is of a message that nobody sent; of the same length."""
+    if pdu[3] != 1 or pdu[8:12] != socket.inet_aton("10.142.0.2"):
+        return None
+    return pdu[:23] + bytes([pdu[23] ^ 0x40]) + pdu[24:]
+
+
+def expiry(pdu):
+    """An Ack-Ack of shore's has another Expiry_Time."""
+    if pdu[3] & 63 != 2 or pdu[20:22] != b"\0\0":
+        return None
+    return pdu[:19] + bytes([pdu[19] ^ 1]) + pdu[20:]
+
+
+@pytest.mark.parametrize("name,change", [
+    ("ship1", missing), ("ship1", another), ("shore", expiry)])
+def test_an_altered_pdu_is_found(emulated, tmp_path, name, change):
+    pcap, gateways = emulated(0)
+    path = tmp_path / "forged.pcap"
+    frame = forge(pcap, path, change)
+    # With losses, what an Ack misses was lost.
+    rc, rows, _ = engine(str(path), gateways[name].config, "--lossless")
     assert rc == 1
     assert frame in [r.get("frame") for r in rows
                      if r["what"] == "only the node"]

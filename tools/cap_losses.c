@@ -8,8 +8,8 @@
 #define ALIKE_MAX 4
 /* PDUs whose fate is questioned for one difference. */
 #define TRIES_MAX 200
-/* PDUs fed to an engine in all, before it is enough. */
-#define WORK_MAX UINT64_C(60000000)
+/* Steps of all runs, before it is enough: half a minute or so. */
+#define WORK_MAX UINT64_C(20000000)
 /* Guesses remembered, so that none is made twice; a power of two. */
 #define SEEN_MAX 65536
 
@@ -45,9 +45,9 @@ apply(struct search *s, const struct guess *g)
 static bool
 run(struct search *s)
 {
-	s->work += s->t->npdus;
 	if (!s->nomem && !cap_rerun(s->r))
 		s->nomem = true;
+	s->work += s->r->steps + s->t->npdus / 8;
 	return !s->nomem;
 }
 
@@ -135,7 +135,7 @@ keep(struct search *s, uint32_t flips)
 static bool
 matters(const struct search *s, size_t i, uint32_t source)
 {
-	struct pmul_pdu pdu = cap_tape_decode(s->t, i);
+	struct pmul_pdu pdu = s->t->pdus[i].pdu;
 	struct pmul_ack_entry e;
 	size_t pos = 0;
 

@@ -224,7 +224,7 @@ static void
 on_agreement(void *ctx, size_t sent)
 {
 	const struct replay *p = ctx;
-	struct pmul_pdu pdu = cap_tape_decode(&p->tape, sent);
+	struct pmul_pdu pdu = p->tape.pdus[sent].pdu;
 	char text[512];
 
 	(void)pmul_pdu_print(&pdu, text, sizeof(text));
@@ -340,6 +340,12 @@ compare(struct replay *p)
 	p->rerun.after_us = 0;
 	if (!cap_rerun(&p->rerun))
 		return out_of_memory();
+	if (p->rerun.endless) {
+		(void)fputs("mulecap: the capture spans too long a time; see "
+			    "--time\n",
+		    stderr);
+		return CAP_UNUSABLE;
+	}
 	skipped = print_unsubmitted(p);
 	print_sum(p);
 	if (p->rerun.differences > 0)

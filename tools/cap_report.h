@@ -110,8 +110,7 @@ void report_text(FILE *f, const char *s);
 void report_draw_time_line(FILE *f, const struct report *r);
 void report_draw_air(FILE *f, const struct report *r);
 void report_draw_loss(FILE *f, const struct report *r);
-void report_draw_progress(
-    FILE *f, const struct report *r, const struct report_message *m);
+void report_draw_progress(FILE *f, const struct report_message *m);
 
 /* "12.5 s", "3 min": with the unit that suits it. */
 struct report_span {

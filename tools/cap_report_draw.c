@@ -161,6 +161,37 @@ name_share(FILE *f, double v)
 
 /* --- the time line -------------------------------------------------------------------- */
 
+/* Whether any of n slots from i has a PDU; their sum. */
+static bool
+sum_bins(const struct report_bin *b, size_t i, size_t n, size_t *ret_first,
+    struct report_bin *ret_sum)
+{
+	*ret_sum = (struct report_bin){ 0, 0 };
+	for (size_t k = i; k < i + n; k++) {
+		if (b[k].pdus == 0)
+			continue;
+		if (ret_sum->pdus == 0) {
+			*ret_first = k;
+			ret_sum->frame = b[k].frame;
+		}
+		ret_sum->pdus += b[k].pdus;
+	}
+	return ret_sum->pdus > 0;
+}
+
+static size_t
+marks_of(const struct report_message *m, size_t factor)
+{
+	struct report_bin sum;
+	size_t n = 0, first;
+
+	for (size_t l = 0; m != NULL && l < m->nlanes; l++)
+		for (size_t i = 0; i < REPORT_KINDS * REPORT_BINS; i += factor)
+			n += sum_bins(m->lanes[l]->bins[i / REPORT_BINS],
+			    i % REPORT_BINS, factor, &first, &sum);
+	return n;
+}
+
 /* Slots to a mark. */
 static size_t
 coarseness(const struct report *r)
@@ -168,24 +199,9 @@ coarseness(const struct report *r)
 	size_t factor = 1, marks;
 
 	for (;; factor *= 2) {
-		marks = 0;
-		for (size_t i = 0; i <= r->nshown; i++) {
-			const struct report_message *m =
-			    i < r->nshown ? r->shown[i] : r->rest;
-
-			for (size_t l = 0; m != NULL && l < m->nlanes; l++)
-				for (size_t b = 0;
-				     b < REPORT_KINDS * REPORT_BINS;
-				     b += factor)
-					for (size_t k = b; k < b + factor; k++)
-						if (m->lanes[l]
-							->bins[k / REPORT_BINS]
-							      [k % REPORT_BINS]
-							.pdus > 0) {
-							marks++;
-							break;
-						}
-		}
+		marks = marks_of(r->rest, factor);
+		for (size_t i = 0; i < r->nshown; i++)
+			marks += marks_of(r->shown[i], factor);
 		if (marks <= REPORT_MARKS || factor == REPORT_BINS)
 			return factor;
 	}
@@ -195,9 +211,11 @@ static void
 draw_mark(FILE *f, const struct report *r, enum report_kind kind, double at_s,
     double y, const struct report_bin *b)
 {
+	bool round = kind == REPORT_ACK || kind == REPORT_NACK;
+	double margin = kind == REPORT_DATA || kind == REPORT_AGAIN ? 4 : 1;
 	double x = x_of(r, at_s);
 
-	if (kind == REPORT_ACK || kind == REPORT_NACK)
+	if (round)
 		(void)fprintf(f,
 		    "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\">",
 		    report_classes[kind], x, y + LANE / 2);
@@ -205,44 +223,30 @@ draw_mark(FILE *f, const struct report *r, enum report_kind kind, double at_s,
 		(void)fprintf(f,
 		    "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"2.4\" "
 		    "height=\"%.1f\">",
-		    report_classes[kind], x - 1.2,
-		    kind == REPORT_DATA || kind == REPORT_AGAIN ? y + 4 : y + 1,
-		    kind == REPORT_DATA || kind == REPORT_AGAIN ? LANE - 8
-								: LANE - 2);
+		    report_classes[kind], x - 1.2, y + margin,
+		    LANE - 2 * margin);
 	(void)fprintf(f, "<title>%s", report_names[kind]);
 	if (b->pdus > 1)
 		(void)fprintf(f, " × %" PRIu32, b->pdus);
 	(void)fprintf(f, ", frame %" PRIu32 "%s, at %s</title></%s>\n",
 	    b->frame, b->pdus > 1 ? " on" : "", report_span(at_s).s,
-	    kind == REPORT_ACK || kind == REPORT_NACK ? "circle" : "rect");
+	    round ? "circle" : "rect");
 }
 
 static void
 draw_lane(FILE *f, const struct report *r, const struct report_lane *l,
     double y, size_t factor)
 {
-	for (size_t o = 0; o < REPORT_KINDS; o++) {
-		const struct report_bin *b = l->bins[order[o]];
+	struct report_bin sum;
+	size_t first;
 
-		for (size_t i = 0; i < REPORT_BINS; i += factor) {
-			struct report_bin sum = { 0, 0 };
-			size_t first = REPORT_BINS;
-
-			for (size_t k = i; k < i + factor; k++) {
-				if (b[k].pdus == 0)
-					continue;
-				if (first == REPORT_BINS) {
-					first = k;
-					sum.frame = b[k].frame;
-				}
-				sum.pdus += b[k].pdus;
-			}
-			if (sum.pdus > 0)
+	for (size_t o = 0; o < REPORT_KINDS; o++)
+		for (size_t i = 0; i < REPORT_BINS; i += factor)
+			if (sum_bins(
+				l->bins[order[o]], i, factor, &first, &sum))
 				draw_mark(f, r, order[o],
 				    (double)first * (double)r->bin_us / 1e6, y,
 				    &sum);
-		}
-	}
 }
 
 static double
@@ -549,13 +553,11 @@ widen(struct window *w, const struct report_curve *c)
 }
 
 void
-report_draw_progress(
-    FILE *f, const struct report *r, const struct report_message *m)
+report_draw_progress(FILE *f, const struct report_message *m)
 {
 	struct window w = { INFINITY, -INFINITY };
 	char class[32];
 
-	(void)r;
 	widen(&w, &m->sent);
 	for (size_t i = 0; i < m->ncurves; i++)
 		widen(&w, &m->curves[i]);

@@ -262,7 +262,7 @@ put_progress(FILE *f, const struct report *r)
 			(void)fprintf(f, "<li class=\"s%zu\">%s</li>\n", c,
 			    cap_quad(m->curves[c].node).s);
 		(void)fputs("</ul>\n", f);
-		report_draw_progress(f, r, m);
+		report_draw_progress(f, m);
 		if (m->sum.ndests > m->ncurves && m->ncurves == REPORT_CURVES)
 			(void)fprintf(f,
 			    "<p class=\"note\">%d of %zu destinations are "

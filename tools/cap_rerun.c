@@ -5,6 +5,8 @@
 
 /* The engine's time at the tape's first PDU: 0 means "never" to some. */
 #define BASE_US (UINT64_C(3600) * 1000000)
+/* Steps of time in one run: a capture of years is none of ours. */
+#define STEPS_MAX 10000000
 /* How closely a PDU that may leave is looked for. */
 #define STEP_US 1000
 /* PDUs that the node, or the engine, is ahead of the other. */
@@ -120,7 +122,7 @@ apart(const struct run *x, const struct cap_diff *d)
 
 	for (size_t i = 0; i < others; i++) {
 		if (d->sent == SIZE_MAX)
-			pdu = cap_tape_decode(x->t, x->late[i]);
+			pdu = x->t->pdus[x->late[i]].pdu;
 		else if (pmul_pdu_decode(
 			     x->early[i].pdu, x->early[i].len, &pdu) != 0)
 			continue;
@@ -181,8 +183,8 @@ settle(struct run *x, uint64_t limit_us)
 
 		if (x->t->pdus[i].at_us > limit_us)
 			break;
-		differ(x, &(struct cap_diff){ x->t->pdus[i].at_us, i,
-			      cap_tape_decode(x->t, i) });
+		differ(x, &(struct cap_diff){
+			      x->t->pdus[i].at_us, i, x->t->pdus[i].pdu });
 		x->met[i] = true;
 		drop_late(x, 0);
 	}
@@ -239,7 +241,7 @@ same(const struct run *x, size_t i, const uint8_t *pdu, size_t len)
 {
 	const struct cap_tape_pdu *p = &x->t->pdus[i];
 	const uint8_t *theirs = x->t->octets + p->offset;
-	struct pmul_pdu a = cap_tape_decode(x->t, i), b;
+	struct pmul_pdu a = x->t->pdus[i].pdu, b;
 
 	/* Length, priority, type, and what is by type. */
 	if (p->len != len || memcmp(theirs, pdu, 6) != 0)
@@ -306,7 +308,7 @@ sent_by_engine(struct run *x, size_t len)
 static bool
 acknowledges(const struct run *x, size_t i, uint32_t source, uint32_t msid)
 {
-	struct pmul_pdu pdu = cap_tape_decode(x->t, i);
+	struct pmul_pdu pdu = x->t->pdus[i].pdu;
 	struct pmul_ack_entry e;
 	size_t pos = 0;
 
@@ -511,6 +513,11 @@ advance(struct run *x, uint64_t to_us)
 		struct pmul_clock now;
 		uint64_t due;
 
+		if (++x->r->steps > STEPS_MAX) {
+			x->over = x->r->endless = true;
+			x->r->ended_us = x->now_us;
+			return;
+		}
 		serve(x);
 		now = clock_at(x);
 		due = next_due(x);
@@ -572,7 +579,7 @@ play_ours(struct run *x, size_t i)
 	}
 	if (m != NULL && m->first == i)
 		submit(x, m);
-	pdu = cap_tape_decode(x->t, i);
+	pdu = x->t->pdus[i].pdu;
 	/* Before its time only an operator ends it. */
 	if (pdu.type == PMUL_DISCARD && m != NULL &&
 	    x->now_us / 1000000 < m->expiry)
@@ -649,7 +656,7 @@ find_answers(struct run *x)
 
 		if (!x->t->pdus[i].ours)
 			continue;
-		pdu = cap_tape_decode(x->t, i);
+		pdu = x->t->pdus[i].pdu;
 		if (pdu.type == PMUL_ACK && pmul_pdu_next_ack(&pdu, &pos, &e))
 			x->answers[x->nanswers++] =
 			    (struct answer){ e.source, i };
@@ -713,6 +720,8 @@ cap_rerun(struct cap_rerun *r)
 	r->differences = r->same = 0;
 	r->refused = r->unasked = 0;
 	r->ended_us = UINT64_MAX;
+	r->steps = 0;
+	r->endless = false;
 	if (x == NULL)
 		return false;
 	x->r = r;

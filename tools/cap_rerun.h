@@ -49,6 +49,8 @@ struct cap_rerun {
 	uint32_t source;   /* ...whose message it is about */
 	uint32_t apart;    /* ...entries by which two Acks differ */
 	uint32_t refused, unasked; /* inputs and submits that were refused */
+	uint64_t steps;            /* how much work it was */
+	bool endless;              /* too much: it ended at ended_us */
 };
 
 /* false: out of memory. */

@@ -11,18 +11,6 @@ struct loading {
 	bool full;
 };
 
-struct pmul_pdu
-cap_tape_decode(const struct cap_tape *t, size_t i)
-{
-	struct pmul_pdu pdu;
-	int rc = pmul_pdu_decode(
-	    t->octets + t->pdus[i].offset, t->pdus[i].len, &pdu);
-
-	assert(rc == 0);
-	(void)rc;
-	return pdu;
-}
-
 /* --- reading ----------------------------------------------------------------- */
 
 static bool
@@ -129,7 +117,7 @@ take_dests(const struct cap_tape *t, const struct key *k, size_t n,
     struct cap_tape_message *m)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct pmul_pdu pdu = cap_tape_decode(t, k[i].at);
+		struct pmul_pdu pdu = t->pdus[k[i].at].pdu;
 		void *p;
 
 		if (pdu.type != PMUL_ADDRESS)
@@ -166,7 +154,7 @@ take_data(const struct cap_tape *t, const struct key *k, size_t n,
 
 		if (k[i].seq != have + 1)
 			continue;
-		pdu = cap_tape_decode(t, k[i].at);
+		pdu = t->pdus[k[i].at].pdu;
 		memcpy(m->data + m->len, pdu.data, pdu.data_len);
 		m->len += pdu.data_len;
 		have++;
@@ -189,7 +177,7 @@ take_message(struct cap_tape *t, const struct key *k, size_t n)
 		if (k[i].at < m->first)
 			m->first = k[i].at;
 	}
-	pdu = cap_tape_decode(t, m->first);
+	pdu = t->pdus[m->first].pdu;
 	m->priority = pdu.priority;
 	m->expiry = pdu.expiry;
 	m->group = group_of(&t->pdus[m->first]);
@@ -207,7 +195,7 @@ of_ours(const struct cap_tape *t, size_t i, struct key *ret_k)
 
 	if (!t->pdus[i].ours)
 		return false;
-	pdu = cap_tape_decode(t, i);
+	pdu = t->pdus[i].pdu;
 	*ret_k = (struct key){ pdu.source, pdu.msid,
 		pdu.type == PMUL_DATA ? pdu.seq : 0, i };
 	return pdu.type != PMUL_ACK;
@@ -254,6 +242,13 @@ cap_tape_load(const struct cap_opts *o, uint32_t node, struct cap_tape *t)
 			    "at once; see --time\n",
 		    stderr);
 		return CAP_UNUSABLE;
+	}
+	/* Where the octets are is certain only now. */
+	for (size_t i = 0; i < t->npdus; i++) {
+		struct cap_tape_pdu *p = &t->pdus[i];
+
+		rc = pmul_pdu_decode(t->octets + p->offset, p->len, &p->pdu);
+		assert(rc == 0);
 	}
 	if (t->npdus > 0)
 		qsort(t->pdus, t->npdus, sizeof(*t->pdus), by_time);
@@ -327,7 +322,7 @@ cap_tape_mark_lost(struct cap_tape *t)
 	if (v == NULL)
 		return false;
 	for (size_t i = 0; i < t->npdus; i++) {
-		struct pmul_pdu pdu = cap_tape_decode(t, i);
+		struct pmul_pdu pdu = t->pdus[i].pdu;
 
 		if (!t->pdus[i].ours && pdu.type == PMUL_DATA)
 			v[n++] =
@@ -335,7 +330,7 @@ cap_tape_mark_lost(struct cap_tape *t)
 	}
 	qsort(v, n, sizeof(*v), by_key);
 	for (size_t i = 0; i < t->npdus; i++) {
-		struct pmul_pdu pdu = cap_tape_decode(t, i);
+		struct pmul_pdu pdu = t->pdus[i].pdu;
 		struct pmul_ack_entry e;
 		size_t pos = 0;
 

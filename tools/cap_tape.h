@@ -22,7 +22,8 @@ enum cap_fate {
 struct cap_tape_pdu {
 	uint64_t at_us, frame;
 	struct cap_endpoint from, to;
-	size_t offset; /* of its octets */
+	size_t offset;       /* of its octets */
+	struct pmul_pdu pdu; /* decoded; a view of them */
 	uint32_t len;
 	bool v6;
 	bool ours;          /* sent by the node */
@@ -56,9 +57,6 @@ struct cap_tape {
 int cap_tape_load(
     const struct cap_opts *o, uint32_t node, struct cap_tape *ret_t);
 void cap_tape_release(struct cap_tape *t);
-
-/* PDU i, decoded again. */
-struct pmul_pdu cap_tape_decode(const struct cap_tape *t, size_t i);
 
 /* Mark what the node's own Acks say it has not heard.  false: out of memory. */
 bool cap_tape_mark_lost(struct cap_tape *t);
