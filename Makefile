@@ -10,6 +10,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
+DATADIR := $(PREFIX)/share/muleteer
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -65,7 +66,8 @@ LIBPMUL := $(B)/libpmul.a
 LIBSMTP := $(B)/libsmtp.a
 LIBMULE := $(B)/libmule.a
 LIBCFG := $(B)/libcfg.a
-LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG)
+LIBCHANNEL := $(B)/libchannel.a
+LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG) $(LIBCHANNEL)
 GATEWAY_A := $(B)/gateway.a
 PROGRAMS := $(if $(GATEWAY_SRC),$(B)/muled) $(if $(MULECTL_SRC),$(B)/mulectl) \
 	$(if $(MULELINK_SRC),$(B)/mulelink)
@@ -110,6 +112,8 @@ $(LIBMULE): $(call obj,$(MULE_SRC))
 	$(ar_rule)
 $(LIBCFG): $(call obj,$(CFG_SRC))
 	$(ar_rule)
+$(LIBCHANNEL): $(call obj,$(CHANNEL_SRC))
+	$(ar_rule)
 # main.o stays out, so that the gateway's tests can have their own main().
 $(GATEWAY_A): $(call obj,$(filter-out gateway/main.c,$(GATEWAY_SRC)))
 	$(ar_rule)
@@ -126,8 +130,9 @@ $(B)/muled: $(B)/gateway/main.o $(GATEWAY_DEPS)
 	$(link) $(GATEWAY_LIBS)
 $(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
 	$(link) $(call pc,jansson libgsasl)
-$(B)/mulelink: $(call obj,$(MULELINK_SRC))
-	$(link) $(call pc,libuv libcyaml libpcap)
+$(B)/mulelink: $(call obj,$(MULELINK_SRC)) $(LIBCHANNEL)
+	$(link) $(call pc,libuv libcyaml libpcap yaml-0.1) -lm
+$(B)/tools/mulelink.o: CPPFLAGS += -DCHANNELS='"$(DATADIR)/channels"'
 
 # What compression saves, and what it costs: doc/BENCHMARKS.md.
 BENCH_MAILS ?= $(wildcard tests/corpus/*.eml)
@@ -168,7 +173,9 @@ SMTP_T := $(call test_programs,smtp,$(SMTP_TESTS))
 MULE_T := $(call test_programs,mule,$(MULE_TESTS))
 CFG_T := $(call test_programs,config,$(CFG_TESTS))
 GATEWAY_T := $(call test_programs,gateway,$(GATEWAY_TESTS))
-UNIT_T := $(ASN1_T) $(PMUL_T) $(SMTP_T) $(MULE_T) $(CFG_T) $(GATEWAY_T)
+CHANNEL_T := $(call test_programs,tools,$(CHANNEL_TESTS))
+UNIT_T := $(ASN1_T) $(PMUL_T) $(SMTP_T) $(MULE_T) $(CFG_T) $(GATEWAY_T) \
+	$(CHANNEL_T)
 
 # libtasn1's tables (asn1Parser, Debian's libtasn1-bin) for the schema decoder that judges ours.
 $(B)/asn1/%.tab.c: asn1/%.asn
@@ -195,6 +202,8 @@ $(MULE_T): %: %.o $(LIBMULE) $(LIBBER) $(LIBSMTP) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(MULE_LIBS) $(ASN1_LIBS)
 $(CFG_T): %: %.o $(LIBCFG) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(CFG_LIBS)
+$(CHANNEL_T): %: %.o $(LIBCHANNEL) $(UNIT_O) $(UNIT_ALLOC_O)
+	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) -lm
 $(GATEWAY_T): %: %.o $(GATEWAY_DEPS) $(UNIT_O)
 	$(link) $(WRAP_CHECKS) $(call pc,cmocka) $(GATEWAY_LIBS)
 
@@ -225,6 +234,7 @@ $(eval $(call unit_dir,smtp,SMTP))
 $(eval $(call unit_dir,mule,MULE))
 $(eval $(call unit_dir,config,CFG))
 $(eval $(call unit_dir,gateway,GATEWAY))
+$(eval $(call unit_dir,tools,CHANNEL))
 
 # --- fuzzers -----------------------------------------------------------------
 
@@ -353,12 +363,14 @@ DOCDIR := $(PREFIX)/share/doc/muleteer
 install: all
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
 	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
+	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR) \
+	    $(DESTDIR)$(DATADIR)/channels
 	$(INSTALL) -m 0755 $(B)/muled $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 0755 $(B)/mulectl $(B)/mulelink $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 0644 doc/man/*.1 $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 0644 doc/man/*.5 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 0644 doc/man/*.8 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -m 0644 config/channels/*.yaml $(DESTDIR)$(DATADIR)/channels
 	$(INSTALL) -m 0644 README.md CHANGES.md LICENSE doc/*.md \
 	    config/samples/*.yaml $(DESTDIR)$(DOCDIR)
 uninstall:
@@ -366,7 +378,7 @@ uninstall:
 	    $(DESTDIR)$(BINDIR)/mulelink $(DESTDIR)$(MANDIR)/man1/mulectl.1 \
 	    $(DESTDIR)$(MANDIR)/man1/mulelink.1 \
 	    $(DESTDIR)$(MANDIR)/man5/muled.yaml.5 $(DESTDIR)$(MANDIR)/man8/muled.8
-	rm -rf $(DESTDIR)$(DOCDIR)
+	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(DATADIR)
 
 .PHONY: lint
 lint:
