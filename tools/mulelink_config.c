@@ -97,7 +97,7 @@ static const cyaml_schema_value_t schema = {
  */
 struct complaint {
 	char reason[200];
-	unsigned long line;
+	unsigned long line, column;
 };
 
 __attribute__((format(printf, 3, 0))) static void
@@ -114,8 +114,11 @@ on_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 		snprintf(c->reason, sizeof(c->reason), "%.199s",
 		    strncmp(text, "Load: ", 6) == 0 ? text + 6 : text);
 	at = strstr(text, "line: ");
-	if (at != NULL && c->line == 0)
-		c->line = strtoul(at + 6, NULL, 10);
+	if (at != NULL && c->line == 0) {
+		c->line = strtoul(at + 6, &at, 10);
+		at = strstr(at, "column: ");
+		c->column = at != NULL ? strtoul(at + 8, NULL, 10) : 0;
+	}
 }
 
 /* A place in the file: a key, or a key of the item'th mapping in a list. */
@@ -165,26 +168,74 @@ line_in(yaml_document_t *doc, const struct place *at, const char *key)
 	return line;
 }
 
-static unsigned long
-find_line(const struct place *at, const char *key)
+static bool
+load_document(const char *path, yaml_document_t *ret_doc)
 {
-	FILE *f = fopen(at->path, "r");
+	FILE *f = fopen(path, "r");
 	yaml_parser_t parser;
-	yaml_document_t doc;
-	unsigned long line = 1;
+	bool ok = false;
 
 	if (f == NULL)
-		return line;
+		return false;
 	if (yaml_parser_initialize(&parser)) {
 		yaml_parser_set_input_file(&parser, f);
-		if (yaml_parser_load(&parser, &doc)) {
-			line = line_in(&doc, at, key);
-			yaml_document_delete(&doc);
-		}
+		ok = yaml_parser_load(&parser, ret_doc);
 		yaml_parser_delete(&parser);
 	}
 	fclose(f);
+	return ok;
+}
+
+static unsigned long
+find_line(const struct place *at, const char *key)
+{
+	yaml_document_t doc;
+	unsigned long line = 1;
+
+	if (load_document(at->path, &doc)) {
+		line = line_in(&doc, at, key);
+		yaml_document_delete(&doc);
+	}
 	return line;
+}
+
+/* The line of the first such key behind the place of the complaint, or 0. */
+static unsigned long
+key_behind(yaml_document_t *doc, const struct complaint *c, const char *key)
+{
+	unsigned long line = 0;
+
+	for (const yaml_node_t *n = doc->nodes.start; n < doc->nodes.top; n++) {
+		const yaml_mark_t *m = &n->start_mark;
+
+		if (n->type != YAML_SCALAR_NODE ||
+		    strcmp((const char *)n->data.scalar.value, key) != 0 ||
+		    m->line + 1 < c->line ||
+		    (m->line + 1 == c->line && m->column + 1 <= c->column))
+			continue;
+		if (line == 0 || m->line + 1 < line)
+			line = m->line + 1;
+	}
+	return line;
+}
+
+/* libcyaml names the place before a key that must not be there. */
+static void
+correct_line(const char *path, struct complaint *c)
+{
+	const char *key = strrchr(c->reason, ' ');
+	yaml_document_t doc;
+	unsigned long line;
+
+	if (strncmp(c->reason, "Unexpected key", 14) != 0 &&
+	    strncmp(c->reason, "Mapping field already", 21) != 0)
+		return;
+	if (!load_document(path, &doc))
+		return;
+	line = key_behind(&doc, c, key + 1);
+	if (line > 0)
+		c->line = line;
+	yaml_document_delete(&doc);
 }
 
 static bool
@@ -389,6 +440,7 @@ mulelink_config_load(const char *path, struct mulelink_config *ret_cfg)
 	bool ok;
 
 	if (err != CYAML_OK || raw == NULL) {
+		correct_line(path, &c);
 		fprintf(stderr, "%s:%lu: %s\n", path, c.line > 0 ? c.line : 1,
 		    c.reason[0] != '\0'              ? c.reason
 		    : raw == NULL && err == CYAML_OK ? "the file is empty"
