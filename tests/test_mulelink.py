@@ -74,6 +74,23 @@ def test_half_duplex_serialises_and_full_duplex_does_not(tmp_path):
         channel.stop()
 
 
+def test_nodes_listen_before_they_send_or_collide(tmp_path):
+    for sense, heard, waits in (("true", 2, 1), ("false", 0, 0)):
+        channel = Channel(
+            str(tmp_path), bit_rate=80000, half_duplex=True, delay_ms=1,
+            turnaround_ms=2,
+            more=f"collisions: true\ncarrier_sense: {sense}\n").start()
+        a, b, c = (Node(channel, i) for i in (1, 2, 3))
+        a.send(b"x" * 1000)
+        time.sleep(0.05)
+        b.send(b"y" * 1000)
+        assert len(c.heard(1)) == heard
+        channel.stop()
+        stats = channel.stats()
+        assert stats["nodes"][1]["deferred"] == waits
+        assert stats["collided"] == 2 - heard
+
+
 def test_losses_follow_the_seed(tmp_path):
     heard = {}
     for seed in (1, 1, 2):
