@@ -77,10 +77,10 @@ medium_when(const struct channel *c, int node)
 static uint64_t
 carrier_until(const struct channel *c, int node, uint64_t now_us)
 {
-	const struct frame *f;
+	const struct frame *f = TAILQ_FIRST(&c->air);
 	uint64_t until = 0;
 
-	TAILQ_FOREACH (f, &c->air, entry) {
+	for (; f != NULL; f = TAILQ_NEXT(f, entry)) {
 		const struct channel_path *p = path(c, f->from, node);
 		uint64_t noticed =
 		    f->start_us + p->delay_us + c->cfg.medium.sense_us;
@@ -119,9 +119,9 @@ misses(const struct channel *c, const struct frame *deaf, const struct frame *f)
 static void
 collide(struct channel *c, struct frame *f)
 {
-	struct frame *other;
+	struct frame *other = TAILQ_FIRST(&c->air);
 
-	TAILQ_FOREACH (other, &c->air, entry) {
+	for (; other != NULL; other = TAILQ_NEXT(other, entry)) {
 		if (other->from == f->from)
 			continue;
 		if (misses(c, f, other))

@@ -216,10 +216,11 @@ work(struct link *l)
 static int
 run(struct link *l, const char *air, const char *directory)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	int status = 1;
 
 	l->mode = l->cfg.nbridge > 0 ? &mulelink_bridge : &mulelink_hub;
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGPIPE, &ignore, NULL);
 	open_loop(l);
 	if (air != NULL || directory != NULL)
 		l->recorder = recorder_new(l->mode, air, directory);

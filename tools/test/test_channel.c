@@ -240,8 +240,9 @@ heard_at(struct channel *c, const unsigned *start_ms, unsigned n)
 static void
 test_a_fade_takes_whatever_touches_it(void **state)
 {
-	/* Ends before, as it begins, just in it; within; at its end. */
-	static const unsigned at[] = { 80, 90, 101, 150, 199, 209, 220 };
+	/* Before; ends as it begins; within; begins just in it; as it ends. */
+	static const unsigned at[] = { 80, 100, 150, 199, 209, 230 };
+	static const unsigned into[] = { 101 };
 	const struct channel_fade f = { .start_us = 110 * MS,
 		.length_us = 99 * MS,
 		.loss = 1,
@@ -252,10 +253,33 @@ test_a_fade_takes_whatever_touches_it(void **state)
 
 	(void)state;
 	assert_true(channel_add_fade(c, 0, &f));
-	assert_int_equal(heard_at(c, at, 7), 0x63);
+	assert_int_equal(heard_at(c, at, 6), 0x33);
 	channel_node_stats(c, 1, &s);
-	assert_int_equal(s.faded, 3);
-	assert_int_equal(s.lost, 3);
+	assert_int_equal(s.faded, 2);
+	assert_int_equal(s.lost, 2);
+	channel_free(&c);
+	c = make(&cfg, 2);
+	assert_true(channel_add_fade(c, 0, &f));
+	assert_int_equal(heard_at(c, into, 1), 0);
+	channel_free(&c);
+}
+
+static void
+test_a_fade_takes_what_takes_no_time(void **state)
+{
+	static const unsigned at[] = { 109, 110, 208, 209 };
+	const struct channel_fade f = { .start_us = 110 * MS,
+		.length_us = 99 * MS,
+		.loss = 1,
+		.node = -1 };
+	struct channel_config cfg = plain();
+	struct channel *c;
+
+	(void)state;
+	cfg.medium.bit_rate = 0;
+	c = make(&cfg, 2);
+	assert_true(channel_add_fade(c, 0, &f));
+	assert_int_equal(heard_at(c, at, 4), 0x9);
 	channel_free(&c);
 }
 
@@ -576,6 +600,7 @@ main(void)
 		cmocka_unit_test(
 		    test_a_setting_counts_for_what_is_still_on_the_air),
 		cmocka_unit_test(test_a_fade_takes_whatever_touches_it),
+		cmocka_unit_test(test_a_fade_takes_what_takes_no_time),
 		cmocka_unit_test(test_a_fade_comes_again),
 		cmocka_unit_test(
 		    test_a_fade_of_a_node_is_in_both_its_directions),
