@@ -10,6 +10,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
+DATADIR := $(PREFIX)/share/muleteer
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -65,7 +66,8 @@ LIBPMUL := $(B)/libpmul.a
 LIBSMTP := $(B)/libsmtp.a
 LIBMULE := $(B)/libmule.a
 LIBCFG := $(B)/libcfg.a
-LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG)
+LIBCHANNEL := $(B)/libchannel.a
+LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG) $(LIBCHANNEL)
 LIBCAP := $(B)/libcap.a
 GATEWAY_A := $(B)/gateway.a
 PROGRAMS := $(if $(GATEWAY_SRC),$(B)/muled) $(if $(MULECTL_SRC),$(B)/mulectl) \
@@ -116,6 +118,8 @@ $(LIBCAP): $(call obj,$(CAP_SRC))
 	$(ar_rule)
 $(LIBCFG): $(call obj,$(CFG_SRC))
 	$(ar_rule)
+$(LIBCHANNEL): $(call obj,$(CHANNEL_SRC))
+	$(ar_rule)
 # main.o stays out, so that the gateway's tests can have their own main().
 $(GATEWAY_A): $(call obj,$(filter-out gateway/main.c,$(GATEWAY_SRC)))
 	$(ar_rule)
@@ -132,8 +136,9 @@ $(B)/muled: $(B)/gateway/main.o $(GATEWAY_DEPS)
 	$(link) $(GATEWAY_LIBS)
 $(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
 	$(link) $(call pc,jansson libgsasl sqlite3)
-$(B)/mulelink: $(call obj,$(MULELINK_SRC))
-	$(link) $(call pc,libuv libcyaml libpcap)
+$(B)/mulelink: $(call obj,$(MULELINK_SRC)) $(LIBCHANNEL)
+	$(link) $(call pc,libuv libcyaml libpcap yaml-0.1) -lm
+$(B)/tools/mulelink.o: CPPFLAGS += -DCHANNELS='"$(DATADIR)/channels"'
 $(B)/mulecap: $(call obj,$(MULECAP_SRC)) $(B)/gateway/parameters.o $(LIBCAP) $(LIBCFG) $(LIBMULE) \
 	$(LIBBER) $(LIBSMTP) $(LIBPMUL)
 	$(link) $(call pc,jansson libpcap) $(MULE_LIBS) $(ASN1_LIBS) $(CFG_LIBS) -lm
@@ -178,7 +183,9 @@ MULE_T := $(call test_programs,mule,$(MULE_TESTS))
 CFG_T := $(call test_programs,config,$(CFG_TESTS))
 CAP_T := $(call test_programs,tools,$(CAP_TESTS))
 GATEWAY_T := $(call test_programs,gateway,$(GATEWAY_TESTS))
-UNIT_T := $(ASN1_T) $(PMUL_T) $(SMTP_T) $(MULE_T) $(CFG_T) $(CAP_T) $(GATEWAY_T)
+CHANNEL_T := $(call test_programs,tools,$(CHANNEL_TESTS))
+TOOLS_T := $(CAP_T) $(CHANNEL_T)
+UNIT_T := $(ASN1_T) $(PMUL_T) $(SMTP_T) $(MULE_T) $(CFG_T) $(TOOLS_T) $(GATEWAY_T)
 
 # libtasn1's tables (asn1Parser, Debian's libtasn1-bin) for the schema decoder that judges ours.
 $(B)/asn1/%.tab.c: asn1/%.asn
@@ -207,6 +214,8 @@ $(CFG_T): %: %.o $(LIBCFG) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(CFG_LIBS)
 $(CAP_T): %: %.o $(LIBCAP) $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
+$(CHANNEL_T): %: %.o $(LIBCHANNEL) $(UNIT_O) $(UNIT_ALLOC_O)
+	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) -lm
 $(GATEWAY_T): %: %.o $(GATEWAY_DEPS) $(UNIT_O)
 	$(link) $(WRAP_CHECKS) $(call pc,cmocka) $(GATEWAY_LIBS)
 
@@ -236,7 +245,7 @@ $(eval $(call unit_dir,pmul,PMUL))
 $(eval $(call unit_dir,smtp,SMTP))
 $(eval $(call unit_dir,mule,MULE))
 $(eval $(call unit_dir,config,CFG))
-$(eval $(call unit_dir,tools,CAP))
+$(eval $(call unit_dir,tools,TOOLS))
 $(eval $(call unit_dir,gateway,GATEWAY))
 
 # --- fuzzers -----------------------------------------------------------------
@@ -398,12 +407,14 @@ DOCDIR := $(PREFIX)/share/doc/muleteer
 install: all
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
 	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR)
+	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(DOCDIR) \
+	    $(DESTDIR)$(DATADIR)/channels
 	$(INSTALL) -m 0755 $(B)/muled $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 0755 $(B)/mulectl $(B)/mulelink $(B)/mulecap $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 0644 doc/man/*.1 $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 0644 doc/man/*.5 $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 0644 doc/man/*.8 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -m 0644 config/channels/*.yaml $(DESTDIR)$(DATADIR)/channels
 	$(INSTALL) -m 0644 README.md CHANGES.md LICENSE doc/*.md \
 	    config/samples/*.yaml $(DESTDIR)$(DOCDIR)
 uninstall:
@@ -412,7 +423,7 @@ uninstall:
 	    $(DESTDIR)$(MANDIR)/man1/mulecap.1 $(DESTDIR)$(MANDIR)/man1/mulectl.1 \
 	    $(DESTDIR)$(MANDIR)/man1/mulelink.1 \
 	    $(DESTDIR)$(MANDIR)/man5/muled.yaml.5 $(DESTDIR)$(MANDIR)/man8/muled.8
-	rm -rf $(DESTDIR)$(DOCDIR)
+	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(DATADIR)
 
 .PHONY: lint
 lint:

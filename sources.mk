@@ -128,10 +128,24 @@ MULECTL_SRC := \
 	tools/mulectl_password.c \
 	tools/mulectl_salvage.c
 
-MULELINK_SRC := \
+CHANNEL_SRC := \
 	tools/channel.c \
+	tools/channel_fade.c \
+	tools/channel_loss.c \
+	tools/channel_medium.c \
+	tools/channel_random.c
+
+MULELINK_SRC := \
 	tools/mulelink.c \
-	tools/mulelink_config.c
+	tools/mulelink_bridge.c \
+	tools/mulelink_command.c \
+	tools/mulelink_config.c \
+	tools/mulelink_control.c \
+	tools/mulelink_ctl.c \
+	tools/mulelink_hub.c \
+	tools/mulelink_keys.c \
+	tools/mulelink_record.c \
+	tools/mulelink_stats.c
 
 ASN1_TESTS := \
 	cdt
@@ -203,6 +217,11 @@ GATEWAY_TESTS := \
 	queue_transmit \
 	room \
 	sasl
+
+CHANNEL_TESTS := \
+	channel \
+	channel_collisions \
+	channel_loss
 
 ASN1_FUZZ := \
 	cdt

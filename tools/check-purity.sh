@@ -29,6 +29,7 @@ check()
 
 check pmul 'nothing'
 check smtp 'nothing'
+check channel 'nothing'
 check ber 'asn1_(get|length)_.*'
 check mule '(ber|smtp)_.*|(de|in)flate.*|libdeflate_.*|adler32|Zopfli(InitOptions|ZlibCompress)'
 check cfg 'yaml_.*|inet_pton|inet_ntop'

@@ -95,7 +95,8 @@ class Channel(Process):
     """mulelink."""
 
     def __init__(self, directory, bit_rate=0, loss=0.0, delay_ms=0,
-                 turnaround_ms=0, half_duplex=False, seed=1, pcap=None):
+                 turnaround_ms=0, half_duplex=False, seed=1, pcap=None,
+                 more="", args=()):
         self.port = free_port(socket.SOCK_DGRAM)
         self.stats_file = os.path.join(directory, "channel.json")
         config = os.path.join(directory, "channel.yaml")
@@ -104,9 +105,10 @@ class Channel(Process):
                     f"bit_rate: {bit_rate}\nloss: {loss}\n"
                     f"delay_ms: {delay_ms}\nturnaround_ms: {turnaround_ms}\n"
                     f"half_duplex: {str(half_duplex).lower()}\n"
-                    f"seed: {seed}\n")
+                    f"seed: {seed}\n{more}")
+        self.control = os.path.join(directory, "channel.sock")
         args = [os.path.join(BUILD, "mulelink"), "-c", config,
-                "-s", self.stats_file]
+                "-s", self.stats_file, "-u", self.control, *args]
         if pcap:
             args += ["-p", pcap]
         super().__init__("channel", directory, args)
@@ -122,6 +124,13 @@ class Channel(Process):
     def stats(self):
         with open(self.stats_file, encoding="utf-8") as f:
             return json.load(f)
+
+    def ctl(self, *command):
+        """What a running mulelink answers; its exit status is in "exit"."""
+        run = subprocess.run(
+            [os.path.join(BUILD, "mulelink"), "ctl", self.control, *command],
+            stdout=subprocess.PIPE, check=False, timeout=10)
+        return dict(json.loads(run.stdout), exit=run.returncode)
 
 
 class Gateway(Process):

@@ -14,10 +14,15 @@ def run(*args, check=True):
 
 
 class Net:
-    """Stations 10.142.0.1, .2, ... each in a namespace of its own."""
+    """Stations 10.142.0.1, .2, ... each in a namespace of its own.
 
-    def __init__(self, names, ipv6=True):
+    Their cables end in the namespace air as p0, p1, ..., in a bridge or, with
+    bridge=False, open.
+    """
+
+    def __init__(self, names, ipv6=True, bridge=True):
         self.ipv6 = ipv6
+        self.bridge = bridge
         self.tag = uuid.uuid4().hex[:6]
         self.names = names
         self.air = f"air{self.tag}"
@@ -42,9 +47,13 @@ class Net:
         # touches the machine's network.
         run("ip", "netns", "add", self.air)
         inside = ["ip", "-n", self.air]
-        run(*inside, "link", "add", "br0", "type", "bridge",
-            "mcast_snooping", "0")
-        run(*inside, "link", "set", "br0", "up")
+        if self.bridge:
+            run(*inside, "link", "add", "br0", "type", "bridge",
+                "mcast_snooping", "0")
+            run(*inside, "link", "set", "br0", "up")
+        else:
+            run("ip", "netns", "exec", self.air, "sysctl", "-qw",
+                "net.ipv6.conf.default.disable_ipv6=1")
         for i, n in enumerate(self.names):
             ns = self.ns(n)
             run("ip", "netns", "add", ns)
@@ -54,7 +63,8 @@ class Net:
                     "net.ipv6.conf.default.disable_ipv6=1")
             run(*inside, "link", "add", f"p{i}", "type", "veth", "peer",
                 "name", "rf0", "netns", ns)
-            run(*inside, "link", "set", f"p{i}", "master", "br0", "up")
+            run(*inside, "link", "set", f"p{i}",
+                *(["master", "br0"] if self.bridge else []), "up")
             run("ip", "-n", ns, "addr", "add", f"{self.address[n]}/24",
                 "dev", "rf0")
             run("ip", "-n", ns, "link", "set", "lo", "up")
