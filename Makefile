@@ -67,8 +67,8 @@ LIBSMTP := $(B)/libsmtp.a
 LIBMULE := $(B)/libmule.a
 LIBCFG := $(B)/libcfg.a
 LIBCHANNEL := $(B)/libchannel.a
-LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG) $(LIBCHANNEL)
 LIBCAP := $(B)/libcap.a
+LIBS := $(LIBBER) $(LIBPMUL) $(LIBSMTP) $(LIBMULE) $(LIBCFG) $(LIBCHANNEL) $(LIBCAP)
 GATEWAY_A := $(B)/gateway.a
 PROGRAMS := $(if $(GATEWAY_SRC),$(B)/muled) $(if $(MULECTL_SRC),$(B)/mulectl) \
 	$(if $(MULELINK_SRC),$(B)/mulelink) $(B)/mulecap
