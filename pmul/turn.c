@@ -2,6 +2,25 @@
 
 #include "pmul/tx.h"
 
+/*
+ * A round begins now, or after so many slots less one.  A slot is for the PDU
+ * that rounds begin with; to few destinations: if it is too short the rounds
+ * meet again, which costs less than every slot being longer.
+ */
+#define SLOTS 4
+#define SLOT_PDU (PMUL_ADDRESS_HEADER + 8 * PMUL_DEST_ENTRY)
+
+/* Until a PDU that leaves now, and is not longer than len, is heard. */
+static uint64_t
+slot_us(const struct pmul_engine *e, size_t len)
+{
+	uint64_t us = pmul_pace_air_us(&e->pace, len);
+
+	return e->cfg.turnaround_us < UINT64_MAX - us
+		   ? us + e->cfg.turnaround_us
+		   : UINT64_MAX;
+}
+
 uint64_t
 pmul_turn_answers_us(const struct pmul_engine *e, uint32_t n)
 {
@@ -36,13 +55,23 @@ void
 pmul_turn_listen(struct pmul_engine *e)
 {
 	uint64_t end = pmul_pace_end(&e->pace, e->now.mono).us;
-	uint64_t us = pmul_pace_air_us(&e->pace, PMUL_GROUP_PDU);
+	uint64_t us = slot_us(e, PMUL_GROUP_PDU);
 
 	if (!e->cfg.half_duplex)
 		return;
-	us = e->cfg.turnaround_us < UINT64_MAX - us ? us + e->cfg.turnaround_us
-						    : UINT64_MAX;
 	e->turn.acks_us = us < UINT64_MAX - end ? end + us : UINT64_MAX;
+}
+
+void
+pmul_turn_hesitate(struct pmul_engine *e)
+{
+	uint64_t slot = slot_us(e, SLOT_PDU), at;
+
+	if (!e->cfg.half_duplex || slot > UINT64_MAX / SLOTS)
+		return;
+	at = pmul_after(e, slot * pmul_prng_below(&e->prng, SLOTS));
+	if (at > e->turn.round_us)
+		e->turn.round_us = at;
 }
 
 void
@@ -57,18 +86,12 @@ pmul_turn_take(struct pmul_engine *e, const struct pmul_tx *tx)
 void
 pmul_turn_heard(struct pmul_engine *e, const struct pmul_pdu *pdu)
 {
-	uint64_t us;
-
 	if (!e->cfg.half_duplex)
 		return;
 	switch (pdu->type) {
 	case PMUL_DATA:
 	case PMUL_ADDRESS:
-		us = pmul_pace_air_us(&e->pace, e->cfg.pdu_max);
-		us = e->cfg.turnaround_us < UINT64_MAX - us
-			 ? us + e->cfg.turnaround_us
-			 : UINT64_MAX;
-		e->turn.round_us = pmul_after(e, us);
+		e->turn.round_us = pmul_after(e, slot_us(e, e->cfg.pdu_max));
 		if (pdu->type == PMUL_ADDRESS && pdu->count == 0)
 			e->turn.round_us = 0;
 		break;

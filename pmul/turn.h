@@ -10,6 +10,11 @@
  * end of a round by, but what says so outright, an Ack-Ack or a
  * Discard_Message_PDU.  A round of ours that is under way goes on; a full
  * duplex channel is always free.
+ *
+ * Rounds of two senders that began at once have destroyed each other, and the
+ * timers that repeat them may end at once again.  So a round that nobody has
+ * answered, and one for the silent, waits a random number of slots, each long
+ * enough for the others to hear that somebody has begun.
  */
 #ifndef MULETEER_PMUL_TURN_H
 #define MULETEER_PMUL_TURN_H
@@ -25,6 +30,9 @@ void pmul_turn_give(struct pmul_engine *e, const struct pmul_tx *tx, uint32_t n,
 
 /* A Request_PDU has left: whoever has the group may say so. */
 void pmul_turn_listen(struct pmul_engine *e);
+
+/* A round to nobody's answer is to be repeated: it begins a little later. */
+void pmul_turn_hesitate(struct pmul_engine *e);
 
 /* All that were expected have come, or tx is no more. */
 void pmul_turn_take(struct pmul_engine *e, const struct pmul_tx *tx);

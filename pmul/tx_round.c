@@ -407,6 +407,8 @@ pmul_tx_timer(struct pmul_engine *e, struct pmul_tx *tx)
 	if (!tx->needy || e->cfg.extra_address == PMUL_EXTRA_NEVER)
 		tx->stretch_pct = next < limit ? next : limit;
 	pmul_heap_remove(&e->timers, &tx->timer);
+	if (!tx->unconfirmed && !tx->needy)
+		pmul_turn_hesitate(e);
 	tx->due |= PMUL_TX_DUE_REPEAT;
 	pmul_tx_settle(e, tx);
 }
@@ -415,6 +417,7 @@ void
 pmul_tx_silence(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	pmul_heap_remove(&e->timers, &tx->silence);
+	pmul_turn_hesitate(e);
 	tx->due |= PMUL_TX_DUE_SILENT;
 	pmul_tx_settle(e, tx);
 }

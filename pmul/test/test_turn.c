@@ -178,8 +178,65 @@ test_the_window_ends_with_its_message(void **state)
 	bench_stop(&b);
 }
 
+/* The turnaround, and an Address_PDU to eight. */
+#define SLOT (SECOND / 2 + 88000)
+
+/* After how many slots a round that nobody answered is repeated. */
+static unsigned
+hesitation(struct bench *b, uint64_t seed)
+{
+	uint64_t us;
+
+	b->cfg.ack_retx_us = SECOND;
+	b->cfg.seed = seed;
+	bench_start(b);
+	first_pass(b, 1);
+	bench_pass(b, SECOND - 1);
+	bench_take_nothing(b);
+	bench_pass(b, 1);
+	us = pmul_engine_deadline(b->e).us - b->now.mono.us;
+	assert_int_equal(us % SLOT, 0);
+	if (us > 0)
+		quiet(b, us);
+	bench_take_address(b, 1, 2, A, B);
+	bench_stop(b);
+	return (unsigned)(us / SLOT);
+}
+
 static void
-test_the_retransmission_is_not_held_up(void **state)
+test_rounds_that_nobody_answered_do_not_begin_in_step(void **state)
+{
+	unsigned times[4] = { 0 };
+	struct bench b;
+
+	(void)state;
+	start(&b);
+	bench_stop(&b);
+	for (uint64_t seed = 0; seed < 64; seed++) {
+		unsigned slots = hesitation(&b, seed);
+
+		assert_true(slots < 4);
+		times[slots]++;
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(times[i] > 4);
+}
+
+static void
+test_in_full_duplex_no_round_hesitates(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	start(&b);
+	bench_stop(&b);
+	b.cfg.half_duplex = false;
+	for (uint64_t seed = 0; seed < 16; seed++)
+		assert_int_equal(hesitation(&b, seed), 0);
+}
+
+static void
+test_a_round_that_somebody_answered_is_not_held_up(void **state)
 {
 	struct bench b;
 
@@ -187,13 +244,47 @@ test_the_retransmission_is_not_held_up(void **state)
 	start(&b);
 	bench_stop(&b);
 	b.cfg.ack_retx_us = SECOND;
-	bench_start(&b);
-	first_pass(&b, 1);
-	bench_pass(&b, SECOND - 1);
-	bench_take_nothing(&b);
-	bench_pass(&b, 1);
-	bench_take_address(&b, 1, 2, A, B);
+	b.cfg.extra_address = PMUL_EXTRA_NEVER;
+	for (uint64_t seed = 0; seed < 16; seed++) {
+		b.cfg.seed = seed;
+		bench_start(&b);
+		first_pass(&b, 1);
+		assert_int_equal(bench_ack(&b, A, 1, 0), PMUL_OK);
+		bench_pass(&b, SECOND - 1);
+		bench_take_nothing(&b);
+		bench_pass(&b, 1);
+		bench_take_address(&b, 1, 1, B);
+		bench_stop(&b);
+	}
+}
+
+/* Two that send to the silent, each of whom repeats after EMCON_RTI. */
+static void
+test_rounds_for_the_silent_do_not_begin_in_step(void **state)
+{
+	struct pmul_node silent = { .id = A, .emcon = true };
+	unsigned late = 0;
+	struct bench b;
+
+	(void)state;
+	start(&b);
 	bench_stop(&b);
+	b.cfg.emcon_rti_us = 60 * SECOND;
+	b.cfg.emcon_rtc = 3;
+	for (uint64_t seed = 0; seed < 16; seed++) {
+		b.cfg.seed = seed;
+		bench_start(&b);
+		assert_int_equal(
+		    pmul_engine_set_node(b.e, b.now, &silent), PMUL_OK);
+		assert_int_equal(bench_submit(&b, 1, 1, 1, A), PMUL_OK);
+		bench_take_address(&b, 1, 1, A);
+		bench_pass(&b, 36000);
+		bench_take_data(&b, 1, 1);
+		bench_pass(&b, 93000 + 60 * SECOND);
+		late += pmul_engine_deadline(b.e).us > b.now.mono.us;
+		bench_stop(&b);
+	}
+	assert_true(late > 4 && late < 16);
 }
 
 static void
@@ -290,7 +381,10 @@ static const struct CMUnitTest tests[] = {
 	T(test_there_is_no_window_when_nobody_can_answer),
 	T(test_there_is_no_window_in_full_duplex),
 	T(test_the_window_ends_with_its_message),
-	T(test_the_retransmission_is_not_held_up),
+	T(test_rounds_that_nobody_answered_do_not_begin_in_step),
+	T(test_in_full_duplex_no_round_hesitates),
+	T(test_a_round_that_somebody_answered_is_not_held_up),
+	T(test_rounds_for_the_silent_do_not_begin_in_step),
 	T(test_no_round_begins_while_another_is_on_the_air),
 	T(test_the_acks_of_another_round_have_their_room),
 	T(test_another_round_that_is_over_says_so),
