@@ -339,9 +339,13 @@ $(B)/fault.so: tests/faults/fault.c
 	$(call say,LD,$@)$(CC) -std=c11 -D_GNU_SOURCE -O1 -g $(WARN) -fPIC -shared \
 	    -o $@ $<
 
+# Most of their time the whole-program tests wait, so several files of them run
+# at once.
+WHOLE_JOBS ?= 3
 .PHONY: whole
 whole: all $(B)/bearer-probe $(B)/fault.so
-	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) -m pytest -q -p no:cacheprovider tests
+	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) -m pytest -q -p no:cacheprovider \
+	    -n $(WHOLE_JOBS) --dist loadfile tests
 
 .PHONY: check
 check: packages

@@ -3,6 +3,7 @@ radio channel, talking to them, and comparing what comes out with what went in.
 """
 import json
 import os
+import random
 import shutil
 import signal
 import smtplib
@@ -24,10 +25,25 @@ BUILD = os.path.join(TOP, os.environ.get("MULETEER_BUILD", "build"))
 PCAP_HEAD = 24
 
 
+# Ports of this process; an abstract name says so to others until it ends.
+_ports = []
+
+
 def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on, that the kernel gives to no connection, and
+    that no other process that asks here gets."""
+    while True:
+        port = random.randrange(10000, 32000)
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0muleteer-test-port-{port}")
+            with socket.socket(socket.AF_INET, kind) as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _ports.append(claim)
+        return port
 
 
 def wait_for(condition, seconds, what):
