@@ -235,10 +235,12 @@ def test_success_is_reported_by_the_last_server_that_knows_dsn(world):
                ["ENVID=QQ+2B7", "RET=HDRS"],
                ["NOTIFY=SUCCESS,FAILURE", f"ORCPT=rfc822;alias+2B1@{FAR}"])
     once(world.far, "a", b"wish")
-    got = world.near.find("ops", b"QQ+7")
+    # Exim repeats the xtext as it came.
+    envid = "QQ+2B7" if world.kind == "exim" else "QQ+7"
+    got = world.near.find("ops", envid.encode(), 10)
     assert len(got) == 1
     m, whole, (one,) = report(got[0])
-    assert whole["Original-Envelope-Id"] == "QQ+7"
+    assert whole["Original-Envelope-Id"] == envid
     assert f"alias+1@{FAR}" in one["Original-Recipient"]
     assert one["Action"] in ("delivered", "relayed")
     # Written by the far server itself: every hop passed the wish on.

@@ -408,7 +408,9 @@ away:
   driver = smtp
   port = {relay}
   allow_localhost
-  tls_try_verify_hosts =
+  hosts_try_dane =
+  tls_verify_certificates = /etc/tls.crt
+  tls_verify_cert_hostnames =
   message_linelength_limit = 100000
 
 begin retry
@@ -430,10 +432,8 @@ begin retry
         self.make_directory("var/log/exim4", "Debian-exim", 0o750)
 
     def halt(self):
-        with open(self.path("var/spool/exim4/exim-daemon.pid"),
-                  encoding="ascii") as f:
-            pid = f.read().strip()
-        self.inside("kill", "-TERM", pid)
+        pids = self.inside("pgrep", "-o", "-x", "exim4").split()
+        self.inside("kill", "-TERM", pids[0])
 
     def flush(self):
         self.inside("/opt/usr/sbin/exim4", "-qff")
