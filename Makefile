@@ -1,8 +1,6 @@
 # Muleteer.  Debian 12 is the platform; `make help` says what there is.
 #
-# Adding a source file: put it into the list of its directory below.  Every
-# list is explicit, so that a stray file is never built and a lost one is
-# missed at once.
+# Adding a source file or a test: put it into its list in sources.mk.
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -27,44 +25,7 @@ B := build$(if $(findstring clang,$(CC)),-clang)$(if $(SAN),-san)$(if $(COV),-co
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '%-5s %s\n' '$(1)' '$(2)';)
 
-# --- sources -----------------------------------------------------------------
-
-ASN1_SRC := asn1/ber.c asn1/cdt.c
-PMUL_SRC := pmul/seqset.c pmul/checksum.c pmul/pdu.c pmul/print.c pmul/heap.c pmul/table.c \
-	pmul/pace.c pmul/ring.c pmul/store.c pmul/tx.c pmul/tx_ack.c pmul/rx.c \
-	pmul/rx_life.c pmul/ack.c pmul/config.c pmul/engine.c
-SMTP_SRC := smtp/line.c smtp/data.c smtp/path.c smtp/param.c smtp/cmd.c \
-	smtp/reply.c smtp/server.c smtp/server_cmd.c smtp/server_auth.c smtp/client.c \
-	smtp/client_env.c smtp/client_mail.c
-MULE_SRC := mule/ext.c mule/envelope.c mule/zip.c mule/payload.c mule/dsn.c
-CFG_SRC := config/schema.c config/tree.c config/load.c config/scalar.c \
-	config/format.c config/print.c config/preset.c config/check.c config/cfg.c
-
-GATEWAY_SRC := gateway/main.c gateway/bearer.c gateway/clock.c \
-	gateway/control.c gateway/flow.c gateway/intake.c gateway/link.c gateway/log.c \
-	gateway/mule_in.c gateway/mule_link.c gateway/mule_out.c gateway/mule_pack.c \
-	gateway/notify.c gateway/route.c gateway/sched.c gateway/smtp_in.c \
-	gateway/smtp_out.c gateway/status.c gateway/stream.c gateway/login.c gateway/sasl.c gateway/tls.c gateway/dns.c gateway/dial.c gateway/body.c gateway/queue.c gateway/queue_ask.c \
-	gateway/queue_commit.c gateway/queue_db.c gateway/queue_lease.c \
-	gateway/queue_read.c gateway/queue_recover.c gateway/queue_schema.c \
-	gateway/queue_spool.c gateway/queue_thread.c gateway/queue_txn.c \
-	gateway/queue_vfs.c gateway/queue_write.c
-MULECTL_SRC := tools/mulectl.c tools/mulectl_password.c
-MULELINK_SRC := tools/mulelink.c tools/mulelink_config.c tools/channel.c
-
-ASN1_TESTS := cdt
-PMUL_TESTS := seqset pdu parts pace tx rx rx_ack engine scenario sim
-SMTP_TESTS := param reply server client client_dialogue \
-	client_limits client_server
-MULE_TESTS := ext payload dsn
-CFG_TESTS := cfg values
-GATEWAY_TESTS := flow body queue queue_ready queue_transmit queue_disk queue_start sasl dns
-
-ASN1_FUZZ := cdt
-PMUL_FUZZ := pdu engine
-SMTP_FUZZ := server client
-MULE_FUZZ := payload
-CFG_FUZZ := cfg
+include sources.mk
 
 # --- flags -------------------------------------------------------------------
 
@@ -95,7 +56,8 @@ ALL_LDFLAGS = $(HARDEN_LD) $(LDFLAGS)
 
 pc = $(shell $(PKG_CONFIG) --libs $(1))
 ASN1_LIBS = $(call pc,libtasn1)
-MULE_LIBS = $(call pc,libdeflate zlib)
+# zopfli has no pkg-config file.
+MULE_LIBS = $(call pc,libdeflate zlib) -lzopfli
 CFG_LIBS = $(call pc,yaml-0.1)
 
 LIBBER := $(B)/libber.a
@@ -117,9 +79,13 @@ all: $(LIBS) $(PROGRAMS)
 help:
 	@echo 'make              build everything into build/'
 	@echo 'make demo         three gateways, one radio link, one message'
+	@echo 'make bench-air    bytes on the air beside UFTP and NORM, as root'
 	@echo 'make check        all tests           (SAN=1: under sanitizers)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
+	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
+	@echo 'make bench-engine   what a PDU costs as messages grow in number'
+	@echo 'make bench-zip    what compression saves, and what it costs'
 	@echo 'make cover        line coverage of all tests'
 	@echo 'make install      into DESTDIR and PREFIX; make uninstall'
 	@echo 'make clean'
@@ -163,6 +129,21 @@ $(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
 
+# What compression saves, and what it costs: doc/BENCHMARKS.md.
+BENCH_MAILS ?= $(wildcard tests/corpus/*.eml)
+$(B)/bench_zip: $(B)/tools/bench_zip.o $(LIBMULE) $(LIBBER) $(LIBSMTP)
+	$(link) $(MULE_LIBS) $(ASN1_LIBS)
+.PHONY: bench-zip
+bench-zip: $(B)/bench_zip
+	$(Q)$(B)/bench_zip $(BENCH_MAILS)
+GATEWAY_LIBS += $(call pc,libmnl)
+
+# Drives bearers for tests/test_silence.py.
+PROBE_SRC := gateway/test/bearer_probe.c gateway/bearer.c gateway/bearer_silence.c \
+	gateway/bearer_udp.c gateway/silence.c gateway/silence_check.c
+$(B)/bearer-probe: $(call obj,$(PROBE_SRC))
+	$(link) $(call pc,libuv libmnl)
+
 # --- unit tests --------------------------------------------------------------
 
 # See tests/unit/unit.h: count the checks, and make allocations fail.
@@ -203,9 +184,10 @@ CDT_TABLES := $(B)/asn1/cdt.tab.o $(B)/asn1/cdt-explicit.tab.o
 $(ASN1_T): %: %.o $(CDT_TABLES) $(LIBBER) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(ASN1_LIBS)
 # What the tests of the P_MUL engine share.
-$(call test_programs,pmul,scenario sim): $(B)/pmul/test/sim.o
-$(call test_programs,pmul,tx rx rx_ack engine): $(B)/pmul/test/bench.o
-$(PMUL_T): %: %.o $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
+PMUL_TEST_A := $(B)/pmul/test/shared.a
+$(PMUL_TEST_A): $(call obj,$(PMUL_TEST_SRC))
+	$(ar_rule)
+$(PMUL_T): %: %.o $(PMUL_TEST_A) $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
 $(SMTP_T): %: %.o $(LIBSMTP) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
@@ -215,6 +197,17 @@ $(CFG_T): %: %.o $(LIBCFG) $(UNIT_O) $(UNIT_ALLOC_O)
 	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka) $(CFG_LIBS)
 $(GATEWAY_T): %: %.o $(GATEWAY_DEPS) $(UNIT_O)
 	$(link) $(WRAP_CHECKS) $(call pc,cmocka) $(GATEWAY_LIBS)
+
+# What a transfer costs on the air, in virtual time, and a PDU the processor.
+# Not tests.
+PMUL_BENCH := $(addprefix $(B)/pmul/test/,air engine_cost)
+$(PMUL_BENCH): %: %.o $(PMUL_TEST_A) $(LIBPMUL) $(UNIT_O) $(UNIT_ALLOC_O)
+	$(link) $(WRAP_CHECKS) $(WRAP_ALLOC) $(call pc,cmocka)
+.PHONY: bench-air-sim bench-engine
+bench-engine: $(B)/pmul/test/engine_cost
+	$(Q)$(B)/pmul/test/engine_cost
+bench-air-sim: $(B)/pmul/test/air
+	$(Q)$(B)/pmul/test/air $(AIR_ARGS)
 
 .PHONY: unit
 unit: $(UNIT_T)
@@ -313,7 +306,7 @@ packages:
 	$(Q).ci/install-packages
 
 .PHONY: whole
-whole: all
+whole: all $(B)/bearer-probe
 	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) -m pytest -q -p no:cacheprovider tests
 
 .PHONY: check
@@ -325,6 +318,28 @@ check: packages
 demo: packages
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) tools/demo.py $(DEMO_ARGS)
+
+# --- measuring ---------------------------------------------------------------
+
+# Debian's header is for C++ in two places.
+$(B)/bench/normApi.h: /usr/include/normApi.h
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/int& addrLen, UINT16& port/int *addrLen, UINT16 *port/' \
+	    -e 's/bytesWanted = 0)/bytesWanted)/' $< >$@
+$(B)/tools/bench_norm.o: CPPFLAGS += -isystem $(B)/bench
+$(B)/tools/bench_norm.o: $(B)/bench/normApi.h
+$(B)/bench_norm: $(B)/tools/bench_norm.o
+	$(link) -lnorm
+
+# CELLS='muleteer:10:3:* norm:10:3:*' RUNS=5 JOBS=14: see tests/bench/air.py.
+.PHONY: bench-air
+bench-air:
+	$(Q)[ "$$(id -u)" -eq 0 ] || { \
+	    echo 'make bench-air needs root, for network namespaces' >&2; exit 2; }
+	$(Q).ci/install-packages
+	$(Q).ci/install-packages packages-bench
+	$(Q)$(MAKE) --no-print-directory $(B)/muled $(B)/bench_norm
+	$(Q)set -f; MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/air.py $(CELLS)
 
 # --- installing --------------------------------------------------------------
 

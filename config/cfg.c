@@ -61,3 +61,15 @@ cfg_node_by_id(const struct cfg *cfg, uint32_t id)
 			return &cfg->nodes[i];
 	return NULL;
 }
+
+struct cfg_limits
+cfg_link_limits(const struct cfg_link *l, int mt_priority)
+{
+	for (size_t i = 0; i < l->npriorities; i++) {
+		const struct cfg_priority *p = &l->priorities[i];
+
+		if (mt_priority >= p->span.from && mt_priority <= p->span.to)
+			return p->limits;
+	}
+	return (struct cfg_limits){ l->expiry_us, l->max_message_size };
+}

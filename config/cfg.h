@@ -39,10 +39,13 @@ enum cfg_err {
 /* No error is longer than this and the name of the file. */
 #define CFG_ERROR_MAX 1024
 
-/* An IPv4 network: an address matches if its first bits do. */
+/*
+ * A network: an address matches if its first bits do.  IPv4 stands in its
+ * IPv4-mapped form, ::ffff:a.b.c.d, so that 10.0.0.0/8 has 104 bits.
+ */
 struct cfg_network {
-	uint32_t address; /* host order; what bits does not cover is zero */
-	uint64_t bits;    /* 0..32 */
+	uint8_t address[16]; /* what bits does not cover is zero */
+	uint64_t bits;       /* 0..128 */
 };
 
 /* "HOST:PORT"; an IPv6 address is in brackets there, and not in host. */
@@ -56,6 +59,7 @@ struct cfg_endpoint {
 struct cfg_tls {
 	const char *certificate; /* path; NULL: no TLS */
 	const char *key;
+	const char *client_ca; /* whose certificates may relay; NULL: none */
 };
 
 struct cfg_listen {
@@ -63,11 +67,21 @@ struct cfg_listen {
 	struct cfg_network *allow;   /* who may relay; none: this host only */
 	size_t nallow;
 	struct cfg_tls tls;
+	bool implicit_tls; /* from the first octet on */
+	bool require_tls;  /* no mail before TLS */
+	const char *users; /* file for AUTH; NULL: not offered */
+	bool require_auth; /* no mail before AUTH */
+	bool urgent;       /* who may relay may be urgent: MT-PRIORITY > 0 */
+	uint64_t greeting_delay_us; /* who talks before it is turned away */
 };
 
 struct cfg_smtp {
 	struct cfg_listen *listen;
 	size_t nlisten;
+	const char *postmaster;  /* who that is; postmaster@hostname */
+	const char *bounce_copy; /* mailbox that hears of failures; or NULL */
+	const char
+	    *tls_ca; /* for routes with tls: verify; NULL: the system's */
 	uint64_t max_message_size;
 	uint64_t max_recipients; /* of one message */
 	uint64_t max_sessions;
@@ -75,11 +89,17 @@ struct cfg_smtp {
 	uint64_t max_hops;         /* Received fields: more is a loop */
 	uint64_t timeout_us;       /* for the next octets of a client */
 	uint64_t lifetime_us;      /* of a message in the queue */
+	uint64_t delay_warning_us; /* then its sender is told; 0: never */
+	uint64_t hop_connections;  /* at a time to one next hop */
+	uint64_t hop_interval_us;  /* least, between two messages to it */
 	uint64_t retry_first_us;   /* after the first failure */
 	uint64_t retry_factor_pct; /* by which each wait is longer */
 	uint64_t retry_max_us;
 	uint64_t retry_jitter_pct; /* each wait is spread by so much, +- */
 };
+
+/* Whose dialect of P_MUL a node speaks. */
+enum cfg_compat { CFG_COMPAT_NONE, CFG_COMPAT_NTNU };
 
 /* A P_MUL node. */
 struct cfg_node {
@@ -87,6 +107,7 @@ struct cfg_node {
 	uint32_t id;      /* Source_ID, Destination_ID; never 0 */
 	uint32_t address; /* where its Acks are sent; 0: where it sends from */
 	bool emcon;       /* silent from the start */
+	enum cfg_compat compat;
 };
 
 struct cfg_group {
@@ -98,8 +119,52 @@ struct cfg_group {
 	size_t nmember_ids;
 };
 
+/* MT-PRIORITY of RFC 6710: -9 to 9, of which 9 is the most urgent. */
+#define CFG_PRIORITY_MIN (-9)
+#define CFG_PRIORITY_MAX 9
+
+/* What one transmission may take. */
+struct cfg_limits {
+	uint64_t lifetime_us;
+	uint64_t max_message_size; /* of its payload */
+};
+
+/* The limits of some priorities. */
+struct cfg_priority {
+	struct cfg_span {
+		int32_t from, to; /* inclusive, from <= to */
+	} span;
+	struct cfg_limits limits;
+};
+
 enum cfg_bearer { CFG_BEARER_UDP, CFG_BEARER_EMULATED };
 enum cfg_tagging { CFG_TAGGING_IMPLICIT, CFG_TAGGING_EXPLICIT };
+
+/*
+ * Whether the kernel is kept from sending anything of its own to the link (IGMP
+ * reports, ARP) while we are in EMCON: it has to be or the link does not start,
+ * as well as can be, not at all.
+ */
+/* Extensions that RFC 8494 leaves to an agreement; in the order of their bits. */
+enum cfg_agreed {
+	CFG_AGREED_AUTH = 1,
+	CFG_AGREED_RRVS = 2,
+	CFG_AGREED_SUBMITTER = 4,
+	CFG_AGREED_SMTPUTF8 = 8,
+	CFG_AGREED_MTRK = 16,
+};
+
+enum cfg_extra {
+	CFG_EXTRA_NEVER,
+	CFG_EXTRA_REPEATS,
+	CFG_EXTRA_ALWAYS,
+};
+
+enum cfg_emcon_kernel {
+	CFG_EMCON_KERNEL_REQUIRED,
+	CFG_EMCON_KERNEL_BEST_EFFORT,
+	CFG_EMCON_KERNEL_OFF,
+};
 
 /* P_MUL parameters: ACP 142, names as there. */
 struct cfg_link {
@@ -113,8 +178,18 @@ struct cfg_link {
 	uint64_t bit_rate;                   /* bit/s */
 	uint64_t overhead; /* octets below P_MUL per datagram */
 	bool half_duplex;
+	uint64_t turnaround_us; /* half duplex: from hearing to sending */
+	bool receive_only;      /* never sends; then emcon is true as well */
+	bool emcon;             /* our own, when the node first starts */
+	enum cfg_emcon_kernel emcon_kernel;
+	uint32_t gg; /* group of all nodes: Request, Release, Announce */
+	uint32_t pool_first, pool_last; /* dynamic groups, inclusive; 0: none */
+	uint64_t wait_for_reject_time_us;
+	uint64_t announce_delay_us;
+	uint64_t announce_ct;
 	uint64_t pdu_max;
 	uint64_t ack_retransmission_time_us;
+	uint64_t ack_retransmission_min_us; /* 0: not measured */
 	uint64_t back_off_factor_pct;
 	uint64_t back_off_limit_pct; /* of ack_retransmission_time */
 	uint64_t ack_delay_upper_bound_us;
@@ -125,22 +200,40 @@ struct cfg_link {
 	uint64_t emcon_rtc;    /* retransmissions to silent nodes */
 	uint64_t emcon_rti_us; /* ...and the interval between them */
 	uint64_t clock_skew_us;
-	bool ranges;              /* 142(A): missing ranges as first, 0, last */
-	enum cfg_tagging tagging; /* of CompressedData */
-	uint64_t expiry_us;       /* lifetime of a transmission */
-	uint64_t max_message_size;    /* of one transmission, either way */
-	uint64_t max_in_flight;       /* transmissions */
-	uint64_t max_in_flight_bytes; /* >= max_message_size */
+	uint64_t rx_lifetime_us; /* of what comes in, without a clock; 0: its
+				   * Expiry_Time counts */
+	bool ranges;             /* 142(A): missing ranges as first, 0, last */
+	bool timestamp;          /* 142(A): times in Acks */
+	const char **agreed;     /* extensions that this network carries... */
+	size_t nagreed;
+	unsigned agreed_set;             /* ...as a set of enum cfg_agreed */
+	enum cfg_extra extra_address;    /* 142(A): which rounds end so */
+	uint64_t polls;                  /* ...before all is repeated */
+	enum cfg_tagging tagging;        /* of CompressedData */
+	uint64_t expiry_us;              /* lifetime of a transmission */
+	uint64_t max_message_size;       /* of one transmission, either way */
+	uint64_t max_in_flight;          /* transmissions */
+	uint64_t max_in_flight_bytes;    /* >= max_message_size */
+	struct cfg_priority *priorities; /* no priority is in two */
+	size_t npriorities;
 	struct cfg_group *groups;
 	size_t ngroups;
 };
 
 enum cfg_via { CFG_VIA_SMTP, CFG_VIA_MULE, CFG_VIA_MX };
 
+enum cfg_route_tls {
+	CFG_ROUTE_TLS_MAY, /* where it is offered */
+	CFG_ROUTE_TLS_NONE,
+	CFG_ROUTE_TLS_ENCRYPT, /* or the mail waits */
+	CFG_ROUTE_TLS_VERIFY,  /* ...also until the certificate is good */
+};
+
 struct cfg_route {
 	const char *domain; /* "a.b", "*.b", "*" */
 	enum cfg_via via;
 	struct cfg_endpoint host; /* smtp: a name or an address */
+	enum cfg_route_tls tls;   /* smtp, mx */
 	const char *node;         /* mule: name */
 	const char *link; /* mule: name, found by the node if not given */
 	uint32_t node_id; /* mule */
@@ -185,6 +278,12 @@ const struct cfg_route *cfg_route_find(
 
 /* The node with that Destination_ID, or NULL. */
 const struct cfg_node *cfg_node_by_id(const struct cfg *cfg, uint32_t id);
+
+/*
+ * What a transmission of that MT-PRIORITY may take on the link: by its table of
+ * priorities, else what the link says for all.
+ */
+struct cfg_limits cfg_link_limits(const struct cfg_link *l, int mt_priority);
 
 /*
  * The configuration as YAML with every default filled in: loading that gives

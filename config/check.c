@@ -15,6 +15,15 @@ is_multicast(uint32_t address)
 	return address >> 28 == 0xe;
 }
 
+/* The line of the later of two values that do not go together. */
+static size_t
+later_line(const struct loader *ld, const void *a, const void *b)
+{
+	size_t la = load_line(ld, a), lb = load_line(ld, b);
+
+	return la > lb ? la : lb;
+}
+
 static const struct cfg_node *
 find_node(const struct cfg *cfg, const char *name)
 {
@@ -33,12 +42,38 @@ same_endpoint(const struct cfg_endpoint *a, const struct cfg_endpoint *b)
 	       load_same(a->host, b->host);
 }
 
+/* TLS and AUTH: what one key needs of another. */
+static int
+check_security(struct loader *ld, const struct cfg_listen *l)
+{
+	bool tls = l->tls.certificate != NULL;
+
+	if (l->implicit_tls && !tls)
+		return load_fail(ld, load_line(ld, &l->implicit_tls),
+		    "implicit_tls: needs a certificate, \"tls\" was expected");
+	if (l->require_tls && !tls)
+		return load_fail(ld, load_line(ld, &l->require_tls),
+		    "require_tls: needs a certificate, \"tls\" was expected");
+	if (l->users != NULL && !tls)
+		return load_fail(ld, load_line(ld, &l->users),
+		    "users: passwords do not travel in the clear, \"tls\" "
+		    "was expected");
+	if (l->require_auth && l->users == NULL)
+		return load_fail(ld, load_line(ld, &l->require_auth),
+		    "require_auth: of nobody, \"users\" was expected");
+	return CFG_OK;
+}
+
 static int
 check_listeners(struct loader *ld, const struct cfg *cfg)
 {
 	const struct cfg_listen *l = cfg->smtp.listen;
 
 	for (size_t i = 0; i < cfg->smtp.nlisten; i++) {
+		int rc = check_security(ld, &l[i]);
+
+		if (rc != CFG_OK)
+			return rc;
 		for (size_t j = 0; j < i; j++)
 			if (same_endpoint(&l[i].address, &l[j].address))
 				return load_fail(ld,
@@ -141,13 +176,44 @@ check_member(
 	return CFG_OK;
 }
 
+/* The emulated channel takes any address, like ACP 142 itself. */
+static bool
+can_be_group(const struct cfg_link *l, uint32_t address)
+{
+	return address != 0 &&
+	       (l->bearer != CFG_BEARER_UDP || is_multicast(address));
+}
+
+static bool
+in_pool(const struct cfg_link *l, uint32_t address)
+{
+	return l->pool_first != 0 && address >= l->pool_first &&
+	       address <= l->pool_last;
+}
+
+/* Against what the link keeps for itself. */
+static int
+check_reserved(
+    struct loader *ld, const struct cfg_link *l, const struct cfg_group *g)
+{
+	if (g->address == l->gg)
+		return load_fail(ld, later_line(ld, &g->address, &l->gg),
+		    "group \"", g->name,
+		    "\" has the address of \"gg\", different ones were "
+		    "expected");
+	if (in_pool(l, g->address))
+		return load_fail(ld, later_line(ld, &g->address, &l->pool_last),
+		    "group \"", g->name,
+		    "\" has an address of \"dynamic_groups\", another was "
+		    "expected");
+	return CFG_OK;
+}
+
 static int
 check_group(
     struct loader *ld, const struct cfg_link *l, const struct cfg_group *g)
 {
-	/* The emulated channel takes any address, like ACP 142 itself. */
-	if (g->address == 0 ||
-	    (l->bearer == CFG_BEARER_UDP && !is_multicast(g->address)))
+	if (!can_be_group(l, g->address))
 		return load_fail(ld, load_line(ld, &g->address), "group \"",
 		    g->name,
 		    "\": address: a multicast address (224.0.0.0/4) was "
@@ -162,13 +228,48 @@ check_group(
 			    "group \"", g->name,
 			    "\" is there twice, different names were expected");
 	}
+	return check_reserved(ld, l, g);
+}
+
+static int
+fail_pool(struct loader *ld, const struct cfg_link *l, const uint32_t *at)
+{
+	return load_fail(ld, load_line(ld, at), "link \"", l->name, "\": ",
+	    at == &l->gg           ? "gg"
+	    : at == &l->pool_first ? "dynamic_groups: first"
+				   : "dynamic_groups: last",
+	    ": a multicast address (224.0.0.0/4) was expected");
+}
+
+static int
+check_pool(struct loader *ld, const struct cfg_link *l)
+{
+	if (!can_be_group(l, l->gg))
+		return fail_pool(ld, l, &l->gg);
+	if (load_line(ld, &l->pool_first) == 0)
+		return CFG_OK;
+	if (!can_be_group(l, l->pool_first))
+		return fail_pool(ld, l, &l->pool_first);
+	if (!can_be_group(l, l->pool_last))
+		return fail_pool(ld, l, &l->pool_last);
+	if (l->pool_last < l->pool_first)
+		return load_fail(ld,
+		    later_line(ld, &l->pool_last, &l->pool_first), "link \"",
+		    l->name,
+		    "\": dynamic_groups: last is before first, the same or a "
+		    "later address was expected");
+	if (in_pool(l, l->gg))
+		return load_fail(ld, later_line(ld, &l->gg, &l->pool_last),
+		    "link \"", l->name,
+		    "\": \"gg\" has an address of \"dynamic_groups\", another "
+		    "was expected");
 	return CFG_OK;
 }
 
 static int
 check_groups(struct loader *ld, const struct cfg *cfg, struct cfg_link *l)
 {
-	int rc = CFG_OK;
+	int rc = check_pool(ld, l);
 
 	for (size_t i = 0; rc == CFG_OK && i < l->ngroups; i++) {
 		struct cfg_group *g = &l->groups[i];
@@ -186,15 +287,6 @@ check_groups(struct loader *ld, const struct cfg *cfg, struct cfg_link *l)
 }
 
 /* --- links ---------------------------------------------------------------------- */
-
-/* The line of the later of two values that do not go together. */
-static size_t
-later_line(const struct loader *ld, const void *a, const void *b)
-{
-	size_t la = load_line(ld, a), lb = load_line(ld, b);
-
-	return la > lb ? la : lb;
-}
 
 static int
 check_ports(struct loader *ld, const struct cfg_link *l)
@@ -290,6 +382,109 @@ check_sizes(struct loader *ld, const struct cfg_link *l)
 }
 
 static int
+check_times(struct loader *ld, const struct cfg_link *l)
+{
+	if (l->ack_retransmission_min_us <= l->ack_retransmission_time_us)
+		return CFG_OK;
+	return load_fail(ld,
+	    later_line(ld, &l->ack_retransmission_min_us,
+		&l->ack_retransmission_time_us),
+	    "link \"", l->name,
+	    "\": ack_retransmission_min is longer than "
+	    "ack_retransmission_time, the same or shorter was expected");
+}
+
+/* Who never sends is silent from the start. */
+static int
+check_silence(struct loader *ld, struct cfg_link *l)
+{
+	if (l->receive_only && !l->emcon && load_line(ld, &l->emcon) != 0)
+		return load_fail(ld,
+		    later_line(ld, &l->emcon, &l->receive_only), "link \"",
+		    l->name,
+		    "\": receive_only and emcon: false, true was expected");
+	l->emcon |= l->receive_only;
+	return CFG_OK;
+}
+
+/* --- priorities ------------------------------------------------------------------ */
+
+static int
+check_span(struct loader *ld, const struct cfg_link *l,
+    const struct cfg_priority *p, const char *span)
+{
+	char other[FORMAT_MAX];
+
+	for (const struct cfg_priority *q = l->priorities; q < p; q++)
+		if (p->span.from <= q->span.to && q->span.from <= p->span.to)
+			return load_fail(ld, load_line(ld, &p->span), "link \"",
+			    l->name, "\": priority ", span, " and ",
+			    format_value(FIELD_SPAN, &q->span, other),
+			    " overlap, each once was expected");
+	return CFG_OK;
+}
+
+static int
+check_priority(
+    struct loader *ld, const struct cfg_link *l, struct cfg_priority *p)
+{
+	bool lifetime = load_line(ld, &p->limits.lifetime_us) != 0;
+	bool size = load_line(ld, &p->limits.max_message_size) != 0;
+	char span[FORMAT_MAX];
+
+	(void)format_value(FIELD_SPAN, &p->span, span);
+	if (!lifetime && !size)
+		return load_fail(ld, load_line(ld, &p->span), "link \"",
+		    l->name, "\": priority ", span,
+		    ": \"lifetime\" or \"max_message_size\" was expected");
+	if (!lifetime)
+		p->limits.lifetime_us = l->expiry_us;
+	if (!size)
+		p->limits.max_message_size = l->max_message_size;
+	if (p->limits.max_message_size > l->max_message_size)
+		return load_fail(ld,
+		    later_line(
+			ld, &p->limits.max_message_size, &l->max_message_size),
+		    "link \"", l->name, "\": priority ", span,
+		    ": max_message_size is more than that of the link, the "
+		    "same or less was expected");
+	return check_span(ld, l, p, span);
+}
+
+static int
+check_priorities(struct loader *ld, struct cfg_link *l)
+{
+	int rc = CFG_OK;
+
+	for (size_t i = 0; rc == CFG_OK && i < l->npriorities; i++)
+		rc = check_priority(ld, l, &l->priorities[i]);
+	return rc;
+}
+
+static int
+check_agreed(struct loader *ld, struct cfg_link *l)
+{
+	static const char *const names[] = { "AUTH", "RRVS", "SUBMITTER",
+		"SMTPUTF8", "MTRK" };
+
+	for (size_t i = 0; i < l->nagreed; i++) {
+		unsigned bit = 0;
+
+		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+			if (load_same(l->agreed[i], names[k]))
+				bit = 1u << k;
+		if (bit == 0 || (l->agreed_set & bit) != 0)
+			return load_fail(ld, load_line(ld, &l->agreed[i]),
+			    "agreed: \"", l->agreed[i],
+			    bit == 0 ? "\" is unknown, expected was one of "
+				       "AUTH, RRVS, SUBMITTER, SMTPUTF8, MTRK"
+				     : "\" is there twice, once was expected");
+		l->agreed_set |= bit;
+	}
+	return CFG_OK;
+}
+
+static int
 check_link(struct loader *ld, const struct cfg *cfg, struct cfg_link *l)
 {
 	int rc;
@@ -302,7 +497,15 @@ check_link(struct loader *ld, const struct cfg *cfg, struct cfg_link *l)
 	if (rc == CFG_OK)
 		rc = check_ports(ld, l);
 	if (rc == CFG_OK)
+		rc = check_times(ld, l);
+	if (rc == CFG_OK)
+		rc = check_silence(ld, l);
+	if (rc == CFG_OK)
 		rc = check_sizes(ld, l);
+	if (rc == CFG_OK)
+		rc = check_priorities(ld, l);
+	if (rc == CFG_OK)
+		rc = check_agreed(ld, l);
 	if (rc == CFG_OK)
 		rc = check_others(ld, cfg, l);
 	if (rc == CFG_OK)
@@ -322,6 +525,15 @@ reaches(const struct cfg_link *l, uint32_t id)
 	return false;
 }
 
+/* A route is a way out. */
+static int
+fail_receive_only(struct loader *ld, const struct cfg_route *r,
+    const struct cfg_link *l, size_t line)
+{
+	return load_fail(ld, line, "route \"", r->domain, "\": link \"",
+	    l->name, "\" is receive_only, one that sends was expected");
+}
+
 /* The link that the route names. */
 static int
 named_link(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
@@ -338,20 +550,27 @@ named_link(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
 		return load_fail(ld, line, "route \"", r->domain, "\": link \"",
 		    r->link, "\" has no group with node \"", r->node,
 		    "\", one was expected");
+	if (r->via_link->receive_only)
+		return fail_receive_only(ld, r, r->via_link, line);
 	return CFG_OK;
 }
 
-/* The only link that reaches the node. */
+/* The only link that reaches the node, of those that send. */
 static int
 only_link(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
 {
 	size_t line = load_line(ld, &r->node);
+	const struct cfg_link *mute = NULL;
 
 	for (size_t i = 0; i < cfg->nlinks; i++) {
 		const struct cfg_link *l = &cfg->links[i];
 
 		if (!reaches(l, r->node_id))
 			continue;
+		if (l->receive_only) {
+			mute = l;
+			continue;
+		}
 		if (r->via_link != NULL)
 			return load_fail(ld, line, "route \"", r->domain,
 			    "\": links \"", r->via_link->name, "\" and \"",
@@ -359,6 +578,8 @@ only_link(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
 			    "\", \"link\" was expected");
 		r->via_link = l;
 	}
+	if (r->via_link == NULL && mute != NULL)
+		return fail_receive_only(ld, r, mute, line);
 	if (r->via_link == NULL)
 		return load_fail(ld, line, "route \"", r->domain,
 		    "\": no link has a group with node \"", r->node,
@@ -403,6 +624,8 @@ check_keys(struct loader *ld, const struct cfg_route *r)
 		    r->domain, "\": via mule, \"node\" was expected");
 	if (r->via != CFG_VIA_SMTP && r->host.text != NULL)
 		return fail_stray(ld, r, &r->host, "host", "smtp");
+	if (r->via == CFG_VIA_MULE && r->tls != CFG_ROUTE_TLS_MAY)
+		return fail_stray(ld, r, &r->tls, "tls", "smtp or mx");
 	if (r->via != CFG_VIA_MULE && r->node != NULL)
 		return fail_stray(ld, r, &r->node, "node", "mule");
 	if (r->via != CFG_VIA_MULE && r->link != NULL)
@@ -434,6 +657,13 @@ check_route(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
 			return load_fail(ld, load_line(ld, &r->domain),
 			    "route \"", r->domain,
 			    "\" is there twice, once was expected");
+	for (const struct cfg_route *q = cfg->routes; q < r; q++)
+		if (r->host.text != NULL &&
+		    load_same(q->host.text, r->host.text) && q->tls != r->tls)
+			return load_fail(ld, later_line(ld, &q->tls, &r->tls),
+			    "route \"", r->domain,
+			    "\": another route to that host has another "
+			    "\"tls\", the same was expected");
 	rc = check_keys(ld, r);
 	if (rc == CFG_OK && r->via == CFG_VIA_MULE)
 		rc = check_mule_route(ld, cfg, r);
@@ -467,6 +697,33 @@ set_control(struct loader *ld, struct cfg *cfg)
 	return CFG_OK;
 }
 
+/* RFC 5321 4.5.1: everybody has one, and his mail goes somewhere. */
+static int
+set_postmaster(struct loader *ld, struct cfg *cfg)
+{
+	static const char head[] = "postmaster@";
+	size_t n = strlen(cfg->node.hostname);
+	size_t line = load_line(ld, &cfg->smtp.postmaster);
+	const char *domain, *at;
+	char *mailbox;
+
+	if (line == 0) {
+		mailbox = load_alloc(ld, sizeof(head) + n, 1);
+		if (mailbox == NULL)
+			return ld->rc;
+		memcpy(mailbox, head, sizeof(head) - 1);
+		memcpy(mailbox + sizeof(head) - 1, cfg->node.hostname, n);
+		cfg->smtp.postmaster = mailbox;
+		line = load_line(ld, &cfg->node.hostname);
+	}
+	at = cfg->smtp.postmaster;
+	domain = (const char *)memchr(at, '@', strlen(at)) + 1;
+	if (cfg_route_find(cfg, domain, strlen(domain)) != NULL)
+		return CFG_OK;
+	return load_fail(ld, line, "postmaster: there is no route to \"",
+	    cfg->smtp.postmaster, "\", one was expected");
+}
+
 int
 check_all(struct loader *ld, struct cfg *cfg)
 {
@@ -480,5 +737,7 @@ check_all(struct loader *ld, struct cfg *cfg)
 		rc = check_route(ld, cfg, &cfg->routes[i]);
 	if (rc == CFG_OK)
 		rc = set_control(ld, cfg);
+	if (rc == CFG_OK)
+		rc = set_postmaster(ld, cfg);
 	return rc;
 }

@@ -3,6 +3,8 @@
  */
 #include "config/load.h"
 
+#include <arpa/inet.h>
+
 #include <string.h>
 
 struct out {
@@ -97,9 +99,35 @@ put_ipv4(struct out *o, uint32_t v)
 static void
 put_network(struct out *o, const struct cfg_network *n)
 {
-	put_ipv4(o, n->address);
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool four = n->bits >= 96 && memcmp(n->address, mapped, 12) == 0;
+	char name[INET6_ADDRSTRLEN];
+
+	if (four)
+		(void)inet_ntop(AF_INET, n->address + 12, name, sizeof(name));
+	else
+		(void)inet_ntop(AF_INET6, n->address, name, sizeof(name));
+	put(o, name);
 	put(o, "/");
-	put_decimal(o, n->bits);
+	put_decimal(o, four ? n->bits - 96 : n->bits);
+}
+
+static void
+put_priority(struct out *o, int32_t v)
+{
+	if (v < 0)
+		put(o, "-");
+	put_decimal(o, (uint64_t)(v < 0 ? -v : v));
+}
+
+static void
+put_span(struct out *o, const struct cfg_span *s)
+{
+	put_priority(o, s->from);
+	if (s->to == s->from)
+		return;
+	put(o, "..");
+	put_priority(o, s->to);
 }
 
 static uint64_t
@@ -129,10 +157,12 @@ format_value(enum field_type type, const void *at, char buf[FORMAT_MAX])
 	case FIELD_BOOL: put(&o, *(const bool *)at ? "true" : "false"); break;
 	case FIELD_IPV4: put_ipv4(&o, *(const uint32_t *)at); break;
 	case FIELD_NETWORK: put_network(&o, at); break;
+	case FIELD_SPAN: put_span(&o, at); break;
 	case FIELD_NAME:
 	case FIELD_PATH:
 	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
+	case FIELD_MAILBOX:
 	case FIELD_DOMAIN:
 	case FIELD_ENDPOINT:
 	case FIELD_ADDRESS:

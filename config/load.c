@@ -293,7 +293,7 @@ load_default(struct loader *ld, const struct schema *s, const struct field *f,
     size_t line, void *base)
 {
 	void *to = place(base, f->offset);
-	uint32_t choice = (uint32_t)f->def;
+	uint32_t word = (uint32_t)f->def;
 	bool flag = f->def != 0;
 
 	if ((f->flags & FIELD_REQUIRED) != 0)
@@ -305,6 +305,7 @@ load_default(struct loader *ld, const struct schema *s, const struct field *f,
 	case FIELD_PATH:
 	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
+	case FIELD_MAILBOX:
 	case FIELD_DOMAIN: memcpy(to, &f->def_text, sizeof(f->def_text)); break;
 	case FIELD_BOOL: memcpy(to, &flag, sizeof(flag)); break;
 	case FIELD_NUMBER:
@@ -312,13 +313,14 @@ load_default(struct loader *ld, const struct schema *s, const struct field *f,
 	case FIELD_DURATION:
 	case FIELD_FACTOR:
 	case FIELD_PERCENT: memcpy(to, &f->def, sizeof(f->def)); break;
-	case FIELD_CHOICE: memcpy(to, &choice, sizeof(choice)); break;
+	case FIELD_IPV4:
+	case FIELD_CHOICE: memcpy(to, &word, sizeof(word)); break;
 	case FIELD_STRUCT:
 		if ((f->flags & FIELD_OPTIONAL) == 0)
 			return load_defaults(ld, f->sub, line, to);
 		break;
-	case FIELD_IPV4:
 	case FIELD_NETWORK:
+	case FIELD_SPAN:
 	case FIELD_ENDPOINT:
 	case FIELD_ADDRESS:
 	case FIELD_LIST: break;

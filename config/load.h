@@ -24,7 +24,8 @@ enum field_type {
 	FIELD_PATH,      /* absolute */
 	FIELD_INTERFACE, /* name or IPv4 address */
 	FIELD_HOSTNAME,
-	FIELD_DOMAIN, /* hostname, "*.hostname" or "*" */
+	FIELD_MAILBOX, /* local-part@hostname */
+	FIELD_DOMAIN,  /* hostname, "*.hostname" or "*" */
 	FIELD_BOOL,
 	FIELD_NUMBER,
 	FIELD_SIZE,     /* octets: 100, 64KiB, 25MiB */
@@ -33,6 +34,7 @@ enum field_type {
 	FIELD_PERCENT,  /* 20% */
 	FIELD_IPV4,     /* uint32_t */
 	FIELD_NETWORK,  /* struct cfg_network */
+	FIELD_SPAN,     /* struct cfg_span of priorities: 4, -9..-1 */
 	FIELD_ENDPOINT, /* struct cfg_endpoint; host may be a name */
 	FIELD_ADDRESS,  /* struct cfg_endpoint; host is numeric */
 	FIELD_CHOICE,   /* enum: index into choices */
@@ -90,7 +92,7 @@ struct pos {
 };
 
 /* A number in decimal, or a value by its type, as text. */
-#define FORMAT_MAX 48
+#define FORMAT_MAX 64
 /* A text from the file, quoted and cut for a message. */
 #define QUOTE_MAX 68
 

@@ -78,6 +78,7 @@ present(const struct field *f, const void *base)
 	case FIELD_PATH:
 	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
+	case FIELD_MAILBOX:
 	case FIELD_DOMAIN:
 	case FIELD_ENDPOINT:
 	case FIELD_ADDRESS: return pointer(at) != NULL;
@@ -94,6 +95,7 @@ present(const struct field *f, const void *base)
 	case FIELD_FACTOR:
 	case FIELD_PERCENT:
 	case FIELD_NETWORK:
+	case FIELD_SPAN:
 	case FIELD_CHOICE: break;
 	}
 	return true;
@@ -111,6 +113,7 @@ put_scalar(struct out *o, enum field_type type, const char *const *choices,
 	case FIELD_PATH:
 	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
+	case FIELD_MAILBOX:
 	case FIELD_DOMAIN:
 	case FIELD_ENDPOINT: /* the text is its first member */
 	case FIELD_ADDRESS: put_quoted(o, pointer(at)); break;
@@ -125,7 +128,8 @@ put_scalar(struct out *o, enum field_type type, const char *const *choices,
 	case FIELD_FACTOR:
 	case FIELD_PERCENT:
 	case FIELD_IPV4:
-	case FIELD_NETWORK: put(o, format_value(type, at, buf)); break;
+	case FIELD_NETWORK:
+	case FIELD_SPAN: put(o, format_value(type, at, buf)); break;
 	case FIELD_STRUCT:
 	case FIELD_LIST: break;
 	}

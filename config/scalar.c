@@ -3,6 +3,8 @@
  */
 #include "config/load.h"
 
+#include <arpa/inet.h>
+
 #include <string.h>
 
 /* RFC 1035 2.3.4, as text. */
@@ -238,20 +240,81 @@ is_ipv6(struct text t)
 	       n < 8;
 }
 
+/* As IPv6, with how many bits the address as written has. */
+static bool
+to_address(struct text t, uint8_t address[16], uint64_t *ret_bits)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	char name[INET6_ADDRSTRLEN];
+
+	if (t.len >= sizeof(name))
+		return false;
+	memcpy(name, t.p, t.len);
+	name[t.len] = '\0';
+	if (is_ipv4(t)) {
+		memcpy(address, mapped, sizeof(mapped));
+		*ret_bits = 32;
+		return inet_pton(AF_INET, name, address + sizeof(mapped)) == 1;
+	}
+	*ret_bits = 128;
+	return is_ipv6(t) && inet_pton(AF_INET6, name, address) == 1;
+}
+
 static bool
 to_network(struct text t, struct cfg_network *ret_n)
 {
-	struct cfg_network n = { .bits = 32 };
+	struct text name = { t.p, 0 };
+	struct cfg_network n;
+	uint64_t width, length;
 
-	if (!take_ipv4(&t, &n.address))
+	while (name.len < t.len && t.p[name.len] != '/')
+		name.len++;
+	if (!to_address(name, n.address, &width))
 		return false;
-	if (t.len > 0 && (!take(&t, '/') || !take_number(&t, &n.bits) ||
-			     t.len > 0 || n.bits > 32))
+	t.p += name.len;
+	t.len -= name.len;
+	length = width;
+	if (t.len > 0 && (!take(&t, '/') || !take_number(&t, &length) ||
+			     t.len > 0 || length > width))
 		return false;
+	n.bits = 128 - width + length;
 	/* 10.0.0.1/8 is a slip: of the address, or of the length? */
-	if (n.bits < 32 && (n.address & (UINT32_MAX >> n.bits)) != 0)
-		return false;
+	for (uint64_t i = n.bits; i < 128; i++)
+		if ((n.address[i / 8] & (0x80 >> i % 8)) != 0)
+			return false;
 	*ret_n = n;
+	return true;
+}
+
+/* --- priorities ---------------------------------------------------------------- */
+
+static bool
+take_priority(struct text *t, int32_t *ret_v)
+{
+	bool negative = take(t, '-');
+	uint64_t v;
+
+	/* As many on both sides of zero. */
+	if (!take_number(t, &v) || v > CFG_PRIORITY_MAX || (negative && v == 0))
+		return false;
+	*ret_v = negative ? -(int32_t)v : (int32_t)v;
+	return true;
+}
+
+static bool
+to_span(struct text t, struct cfg_span *ret_s)
+{
+	struct cfg_span s;
+
+	if (!take_priority(&t, &s.from))
+		return false;
+	s.to = s.from;
+	if (t.len > 0 &&
+	    (!take(&t, '.') || !take(&t, '.') || !take_priority(&t, &s.to)))
+		return false;
+	if (t.len > 0 || s.to < s.from)
+		return false;
+	*ret_s = s;
 	return true;
 }
 
@@ -344,11 +407,27 @@ is_interface(struct text t)
 	return letter;
 }
 
+/* No quoted local parts: nobody has one in his configuration. */
+static bool
+is_mailbox(struct text t)
+{
+	static const char special[] = "<>()[]\\,;:@\"";
+	size_t at = 0;
+
+	while (at < t.len && t.p[at] > 32 && t.p[at] < 127 &&
+	       memchr(special, t.p[at], sizeof(special)) == NULL)
+		at++;
+	return at > 0 && at <= 64 && at < t.len && t.p[at] == '@' &&
+	       is_hostname((struct text){ t.p + at + 1, t.len - at - 1 });
+}
+
 static bool
 looks_right(enum field_type type, struct text t)
 {
 	if (type == FIELD_HOSTNAME)
 		return is_hostname(t);
+	if (type == FIELD_MAILBOX)
+		return is_mailbox(t);
 	if (type == FIELD_DOMAIN)
 		return is_domain(t);
 	if (type == FIELD_PATH)
@@ -431,6 +510,7 @@ scalar_expected(enum field_type type)
 	case FIELD_PATH: return "an absolute path";
 	case FIELD_INTERFACE: return "an IPv4 address or an interface's name";
 	case FIELD_HOSTNAME: return "a host name";
+	case FIELD_MAILBOX: return "a mailbox like name@example.mil";
 	case FIELD_DOMAIN: return "a domain, \"*.domain\" or \"*\"";
 	case FIELD_BOOL: return "true or false";
 	case FIELD_NUMBER: return "a whole number";
@@ -439,7 +519,8 @@ scalar_expected(enum field_type type)
 	case FIELD_FACTOR: return "a factor like 1.5";
 	case FIELD_PERCENT: return "a percentage like 20%";
 	case FIELD_IPV4: return "an IPv4 address";
-	case FIELD_NETWORK: return "an IPv4 network like 10.0.0.0/8";
+	case FIELD_NETWORK: return "a network like 10.0.0.0/8 or fd00::/8";
+	case FIELD_SPAN: return "a priority from -9 to 9, or some like -9..-1";
 	case FIELD_ENDPOINT: return "host:port";
 	case FIELD_ADDRESS: return "address:port";
 	case FIELD_CHOICE: return "one of a few words";
@@ -480,6 +561,7 @@ convert(struct loader *ld, const struct field *f, struct text t, void *to)
 	case FIELD_PATH:
 	case FIELD_INTERFACE:
 	case FIELD_HOSTNAME:
+	case FIELD_MAILBOX:
 	case FIELD_DOMAIN: return to_string(ld, f->type, t, to);
 	case FIELD_BOOL: return to_bool(t, to);
 	case FIELD_NUMBER: return to_number(t, plain, to);
@@ -489,6 +571,7 @@ convert(struct loader *ld, const struct field *f, struct text t, void *to)
 	case FIELD_PERCENT: return to_number(t, percents, to);
 	case FIELD_IPV4: return to_ipv4(t, to);
 	case FIELD_NETWORK: return to_network(t, to);
+	case FIELD_SPAN: return to_span(t, to);
 	case FIELD_ENDPOINT: return to_endpoint(ld, t, false, to);
 	case FIELD_ADDRESS: return to_endpoint(ld, t, true, to);
 	case FIELD_CHOICE: return to_choice(f, t, to);
@@ -534,10 +617,16 @@ fail_choice(
 {
 	const char *const *c = f->choices;
 
-	/* Every choice is between two or three words. */
+	bool four = c[2] != NULL && c[3] != NULL;
+
+	/* Every choice is between two, three or four words. */
 	return load_fail(ld, line, f->key, ": ", quoted,
 	    " is unknown, expected was ", c[0], c[2] != NULL ? ", " : " or ",
-	    c[1], c[2] != NULL ? " or " : NULL, c[2]);
+	    c[1],
+	    four           ? ", "
+	    : c[2] != NULL ? " or "
+			   : NULL,
+	    c[2], four ? " or " : NULL, four ? c[3] : NULL);
 }
 
 int

@@ -3,6 +3,9 @@
  *
  * A client has one question under way at a time: it is not read from while an
  * answer is being made or written, so a client can make nothing grow.
+ *
+ * What changes something is logged with the user id of who asked, as the kernel
+ * knows it.
  */
 #include "gateway/control.h"
 
@@ -20,6 +23,7 @@
 
 #include "gateway/clock.h"
 #include "gateway/log.h"
+#include "gateway/mule_link.h"
 #include "gateway/status.h"
 
 #define REQUEST_MAX 4096
@@ -34,6 +38,7 @@ struct client {
 	char *answer;
 	char in[REQUEST_MAX];
 	size_t len;
+	long uid;     /* of the peer; -1: unknown */
 	bool busy;    /* an answer is being made or written */
 	bool closing; /* the pipe is gone or going */
 	bool gone;    /* ...and its last callback has run */
@@ -207,6 +212,71 @@ page(const json_t *request, uint64_t *after, size_t *limit)
 	return true;
 }
 
+/* --- EMCON --------------------------------------------------------------------- */
+
+static void
+on_emcon(void *ctx, const char *why)
+{
+	struct client *c = ctx;
+
+	if (why != NULL)
+		answer_error(c, why);
+	else
+		answer_result(c, status_emcon(c->control->gw));
+}
+
+static struct mule_link *
+find_link(struct gateway *gw, const char *name)
+{
+	for (size_t i = 0; i < gw->nlinks; i++)
+		if (strcmp(gw->links[i]->cfg->name, name) == 0)
+			return gw->links[i];
+	return NULL;
+}
+
+static const struct cfg_node *
+find_node(const struct cfg *cfg, const char *name)
+{
+	for (size_t i = 0; i < cfg->nnodes; i++)
+		if (strcmp(cfg->nodes[i].name, name) == 0)
+			return &cfg->nodes[i];
+	return NULL;
+}
+
+static void
+set_emcon(struct client *c, const json_t *request)
+{
+	struct gateway *gw = c->control->gw;
+	const json_t *on = json_object_get(request, "on");
+	const json_t *node = json_object_get(request, "node");
+	const char *name = json_string_value(json_object_get(request, "link"));
+	const struct cfg_node *n = NULL;
+	struct mule_link *l;
+
+	if (name == NULL || !json_is_boolean(on) ||
+	    (node != NULL && !json_is_string(node))) {
+		answer_error(c, "\"link\" must be a name, \"on\" true or "
+				"false, \"node\" a name if given");
+		return;
+	}
+	l = find_link(gw, name);
+	if (node != NULL)
+		n = find_node(gw->cfg, json_string_value(node));
+	if (l == NULL)
+		answer_error(c, gw->nlinks == 0 && gw->draining
+				    ? "muled is going down"
+				    : "no link of that name");
+	else if (node != NULL && n == NULL)
+		answer_error(c, "no node of that name");
+	else if (n != NULL)
+		mule_emcon_set_node(
+		    l, n->id, json_is_true(on), c->uid, on_emcon, c);
+	else
+		mule_emcon_set(l, json_is_true(on), c->uid, on_emcon, c);
+}
+
+/* --- dispatch ------------------------------------------------------------------ */
+
 static void
 dispatch(struct client *c, const json_t *request)
 {
@@ -221,6 +291,10 @@ dispatch(struct client *c, const json_t *request)
 		answer_error(c, "\"after\" must be >= 0 and \"limit\" >= 1");
 	else if (strcmp(cmd, "status") == 0)
 		answer_result(c, status_all(gw));
+	else if (strcmp(cmd, "emcon") == 0)
+		answer_result(c, status_emcon(gw));
+	else if (strcmp(cmd, "emcon.set") == 0)
+		set_emcon(c, request);
 	else if (strcmp(cmd, "queue.list") == 0)
 		queue_list(gw->queue, after, limit, on_queue_rows, c);
 	else if (strcmp(cmd, "quarantine.list") == 0)
@@ -281,6 +355,19 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		next_request(c);
 }
 
+static long
+peer_uid(const uv_pipe_t *pipe)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	uv_os_fd_t fd;
+
+	if (uv_fileno((const uv_handle_t *)pipe, &fd) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return -1;
+	return (long)cred.uid;
+}
+
 static void
 on_connection(uv_stream_t *listener, int status)
 {
@@ -302,6 +389,8 @@ on_connection(uv_stream_t *listener, int status)
 	    k->nclients > CLIENTS_MAX ||
 	    uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) != 0)
 		client_close(c);
+	else
+		c->uid = peer_uid(&c->pipe);
 }
 
 /* --- the listener ----------------------------------------------------------------- */

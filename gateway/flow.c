@@ -81,6 +81,9 @@ flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
 {
 	m->priority = p->has_priority ? p->priority : 0;
 	m->expires_at = m->accepted_at + (int64_t)(cfg->smtp.lifetime_us / US);
+	if (cfg->smtp.delay_warning_us > 0)
+		m->warn_at =
+		    m->accepted_at + (int64_t)(cfg->smtp.delay_warning_us / US);
 	if (p->by == SMTP_BY_NONE)
 		return;
 	m->deliver_by = m->accepted_at + p->by_seconds;
@@ -88,6 +91,9 @@ flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
 	m->by_trace = p->by_trace;
 	if (p->by == SMTP_BY_RETURN && m->deliver_by < m->expires_at)
 		m->expires_at = m->deliver_by;
+	/* Its own deadline is when the sender wants to hear of it. */
+	if (p->by == SMTP_BY_NOTIFY)
+		m->warn_at = m->deliver_by > 0 ? m->deliver_by : 1;
 }
 
 /* --- lines -------------------------------------------------------------------------- */
@@ -98,14 +104,42 @@ str(const char *s)
 	return (struct smtp_str){ s, strlen(s) };
 }
 
-/* Parameters that are written anew, or that must not travel, are left out. */
+/* Written anew below, or by the client that knows the size. */
 static bool
-kept(struct smtp_str keyword)
+made_anew(struct smtp_str keyword)
 {
-	return !smtp_str_is(keyword, "BY") &&
-	       !smtp_str_is(keyword, "MT-PRIORITY") &&
-	       !smtp_str_is(keyword, "SIZE") &&
-	       mule_param_travels(keyword, false);
+	return smtp_str_is(keyword, "BY") ||
+	       smtp_str_is(keyword, "MT-PRIORITY") ||
+	       smtp_str_is(keyword, "SIZE");
+}
+
+/* The path, and the parameters that go on. */
+static void
+copy_line(struct smtp_line_writer *w, const struct smtp_envelope_line *line,
+    bool rcpt, unsigned agreed)
+{
+	struct smtp_param p;
+	size_t pos = 0;
+
+	while (smtp_param_next(line->params, &pos, &p) == 1) {
+		if ((!rcpt && made_anew(p.keyword)) ||
+		    !mule_param_travels(p.keyword, rcpt, agreed))
+			continue;
+		(void)smtp_write_text(w, " ");
+		(void)smtp_write_str(w, p.keyword);
+		if (p.has_value) {
+			(void)smtp_write_text(w, "=");
+			(void)smtp_write_str(w, p.value);
+		}
+	}
+}
+
+static void
+write_path(struct smtp_line_writer *w, const struct smtp_envelope_line *line)
+{
+	(void)smtp_write_text(w, "<");
+	(void)smtp_write_str(w, line->path.mailbox);
+	(void)smtp_write_text(w, ">");
 }
 
 static void
@@ -131,46 +165,61 @@ write_by(struct smtp_line_writer *w, int64_t left, char mode, bool trace)
 
 bool
 flow_from_line(const char *from_line, int priority, int64_t deliver_by,
-    char by_mode, bool by_trace, int64_t now_s, char buf[FLOW_LINE_MAX])
+    char by_mode, bool by_trace, int64_t now_s, unsigned agreed,
+    char buf[FLOW_LINE_MAX])
 {
 	struct smtp_envelope_line line;
 	struct smtp_line_writer w;
-	struct smtp_param p;
-	size_t pos = 0;
 
 	if (smtp_line_parse(str(from_line), SMTP_PATH_NULL | SMTP_PATH_UTF8,
 		&line) != SMTP_OK)
 		return false;
 	smtp_write_begin(&w, buf, FLOW_LINE_MAX);
-	(void)smtp_write_text(&w, "<");
-	(void)smtp_write_str(&w, line.path.mailbox);
-	(void)smtp_write_text(&w, ">");
+	write_path(&w, &line);
 	(void)smtp_write_text(&w, " MT-PRIORITY=");
 	(void)smtp_write_number(&w, priority);
-	while (smtp_param_next(line.params, &pos, &p) == 1) {
-		if (!kept(p.keyword))
-			continue;
-		(void)smtp_write_text(&w, " ");
-		(void)smtp_write_str(&w, p.keyword);
-		if (p.has_value) {
-			(void)smtp_write_text(&w, "=");
-			(void)smtp_write_str(&w, p.value);
-		}
-	}
+	copy_line(&w, &line, false, agreed);
 	if (by_mode != 0)
 		write_by(&w, deliver_by - now_s, by_mode, by_trace);
 	return smtp_write_end(&w);
 }
 
+bool
+flow_rcpt_line(const char *rcpt_line, unsigned agreed, char buf[FLOW_LINE_MAX])
+{
+	struct smtp_envelope_line line;
+	struct smtp_line_writer w;
+
+	if (smtp_line_parse(str(rcpt_line), SMTP_PATH_UTF8, &line) != SMTP_OK)
+		return false;
+	smtp_write_begin(&w, buf, FLOW_LINE_MAX);
+	write_path(&w, &line);
+	copy_line(&w, &line, true, agreed);
+	return smtp_write_end(&w);
+}
+
 /* --- who gets a notification ------------------------------------------------------------ */
 
+/* RFC 3461 5.2.2 and RFC 2852 5: who passes it on says so. */
+static bool
+relay_wanted(unsigned notify, const struct flow_passed *p)
+{
+	bool no_dsn = (p->dropped & SMTP_EXT_DSN) != 0;
+	bool no_deadline = (p->dropped & SMTP_EXT_DELIVERBY) != 0;
+
+	if (no_dsn && (notify & SMTP_NOTIFY_SUCCESS) != 0)
+		return true;
+	/* A message that must be returned never goes to such a hop. */
+	return p->by_trace || (no_deadline && p->by_mode == 'N');
+}
+
 bool
-flow_notify_failure(const char *from_line, const char *rcpt_line)
+flow_notify(enum flow_report what, const char *from_line, const char *rcpt_line,
+    const struct flow_passed *passed)
 {
 	struct smtp_envelope_line from, rcpt;
-	struct smtp_rcpt_params p;
+	struct smtp_rcpt_params p = { .notify = 0 };
 
-	/* RFC 3461 5.2: never to the null reverse-path. */
 	if (smtp_line_parse(str(from_line), SMTP_PATH_NULL | SMTP_PATH_UTF8,
 		&from) != SMTP_OK ||
 	    from.path.mailbox.len == 0)
@@ -178,6 +227,15 @@ flow_notify_failure(const char *from_line, const char *rcpt_line)
 	if (smtp_line_parse(str(rcpt_line),
 		SMTP_PATH_POSTMASTER | SMTP_PATH_UTF8, &rcpt) != SMTP_OK ||
 	    smtp_rcpt_params_parse(rcpt.params, &p, NULL) != SMTP_OK)
-		return true;
-	return p.notify == 0 || (p.notify & SMTP_NOTIFY_FAILURE) != 0;
+		p.notify = 0;
+	if ((p.notify & SMTP_NOTIFY_NEVER) != 0)
+		return false;
+	switch (what) {
+	case FLOW_REPORT_FAILED:
+		return p.notify == 0 || (p.notify & SMTP_NOTIFY_FAILURE) != 0;
+	case FLOW_REPORT_DELAYED:
+		return p.notify == 0 || (p.notify & SMTP_NOTIFY_DELAY) != 0;
+	case FLOW_REPORT_RELAYED: return relay_wanted(p.notify, passed);
+	}
+	return false;
 }

@@ -47,9 +47,9 @@ int64_t flow_retry_at(const struct cfg_smtp *cfg, uint32_t attempts,
     int64_t now_s, uint64_t random);
 
 /*
- * Fill in priority, expires_at, deliver_by, by_mode, by_trace of m from the
- * parameters of its from line and m->accepted_at.  DELIVERBY in mode R bounds
- * the expiry (RFC 2852 4).
+ * Fill in priority, expires_at, warn_at, deliver_by, by_mode, by_trace of m from
+ * the parameters of its from line and m->accepted_at.  DELIVERBY in mode R
+ * bounds the expiry, in mode N it is when the sender is told (RFC 2852 4).
  */
 void flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
     struct queue_message *m);
@@ -62,14 +62,40 @@ void flow_set_times(const struct cfg *cfg, const struct smtp_mail_params *p,
 /*
  * The from line for the next hop: BY recomputed for now_s (RFC 2852 4: as late
  * as possible; never below 1 second in mode R), MT-PRIORITY present (RFC 6758
- * 3.2), SIZE left to the client.  false: it does not fit.
+ * 3.2), SIZE left to the client, what the network has not agreed to left out
+ * (agreed: set of enum mule_agreed; SMTP sorts that out for itself).  false: it
+ * does not fit.
  */
 bool flow_from_line(const char *from_line, int priority, int64_t deliver_by,
-    char by_mode, bool by_trace, int64_t now_s, char buf[FLOW_LINE_MAX]);
+    char by_mode, bool by_trace, int64_t now_s, unsigned agreed,
+    char buf[FLOW_LINE_MAX]);
+
+/* The line of a recipient for a network with those agreements. */
+bool flow_rcpt_line(
+    const char *rcpt_line, unsigned agreed, char buf[FLOW_LINE_MAX]);
 
 /* --- who gets a notification -------------------------------------------------------- */
 
-/* RFC 3461: whether a failure of this recipient is to be reported. */
-bool flow_notify_failure(const char *from_line, const char *rcpt_line);
+/* What can be reported of a recipient, RFC 3464 2.3.3. */
+enum flow_report {
+	FLOW_REPORT_FAILED,
+	FLOW_REPORT_DELAYED,
+	FLOW_REPORT_RELAYED,
+};
+
+/* How the message went on, for FLOW_REPORT_RELAYED. */
+struct flow_passed {
+	unsigned dropped; /* set of enum smtp_ext the next hop does not have */
+	char by_mode;     /* DELIVERBY: 'N', 'R', or 0 */
+	bool by_trace;
+};
+
+/*
+ * Whether the sender asked for that report about the recipient: NOTIFY (RFC
+ * 3461 5.2 and 6.1), and DELIVERBY's own rules for "relayed" (RFC 2852 5).
+ * Never to the null reverse-path.  passed may be NULL unless RELAYED.
+ */
+bool flow_notify(enum flow_report what, const char *from_line,
+    const char *rcpt_line, const struct flow_passed *passed);
 
 #endif

@@ -26,7 +26,8 @@ struct gateway {
 	struct queue *queue;
 	struct sched *sched;
 	struct dns *dns;
-	struct tls_context *tls_client;
+	struct tls_context *tls_any;    /* as a client: any certificate... */
+	struct tls_context *tls_verify; /* ...or only a good one */
 	struct mule_link *
 	    *links; /* one for each cfg->links entry, same order */
 	size_t nlinks;

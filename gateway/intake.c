@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,17 @@ copy(struct smtp_str s)
 	return p;
 }
 
+/* Not everybody may be urgent.  What goes on is the priority of c->mail. */
+static bool
+lower_priority(struct intake *c)
+{
+	if (!c->mail.has_priority || c->mail.priority <= 0 ||
+	    (c->may_relay && c->urgent))
+		return false;
+	c->mail.priority = 0;
+	return true;
+}
+
 void
 intake_mail(struct intake *c, const struct smtp_server_event *ev)
 {
@@ -65,30 +77,43 @@ intake_mail(struct intake *c, const struct smtp_server_event *ev)
 	c->mail = ev->mail;
 	if (c->from_line == NULL)
 		smtp_server_reply(c->server, 451, "4.3.0", "Out of memory");
+	else if (lower_priority(c))
+		/* RFC 6710 4.1: what is said begins with the new value. */
+		smtp_server_reply(c->server, 250, "2.3.6",
+		    "0 is the new priority of the message");
 	else
 		smtp_server_reply(c->server, 250, "2.1.0", "Sender ok");
 }
 
 /*
- * The line of a recipient as it is stored: `<Postmaster>` gets our domain,
- * since nothing beyond the RCPT command knows an address without one.
+ * RFC 5321 4.5.1: the postmaster of this gateway, with or without our name, who
+ * is to be reached by everybody.
  */
+static bool
+is_postmaster(const struct intake *c, const struct smtp_path *p)
+{
+	return smtp_str_is(p->local, "postmaster") &&
+	       (p->domain.len == 0 ||
+		   smtp_str_is(p->domain, c->gw->cfg->node.hostname));
+}
+
+/* The line of a recipient as it is stored: the postmaster by his address. */
 static char *
 rcpt_line(const struct intake *c, const struct smtp_server_event *ev)
 {
-	const char *host = c->gw->cfg->node.hostname;
+	const struct cfg *cfg = c->gw->cfg;
+	struct smtp_envelope_line l;
 	char *line;
 	size_t n;
 
-	if (ev->path.domain.len > 0)
+	if (!is_postmaster(c, &ev->path) ||
+	    smtp_line_parse(ev->line, SMTP_PATH_POSTMASTER, &l) != SMTP_OK)
 		return copy(ev->line);
-	n = ev->line.len + strlen(host) + 2;
+	n = strlen(cfg->smtp.postmaster) + l.params.len + 4;
 	line = malloc(n);
 	if (line != NULL)
-		snprintf(line, n, "<%.*s@%s%.*s", (int)ev->path.local.len,
-		    ev->path.local.p, host,
-		    (int)(ev->line.len - ev->path.local.len - 1),
-		    ev->line.p + ev->path.local.len + 1);
+		snprintf(line, n, "<%s>%s%.*s", cfg->smtp.postmaster,
+		    l.params.len > 0 ? " " : "", (int)l.params.len, l.params.p);
 	return line;
 }
 
@@ -146,22 +171,51 @@ refuse_rcpt(struct intake *c, const struct smtp_server_event *ev, int code,
 	smtp_server_reply(c->server, code, status, text);
 }
 
+/*
+ * Whether the radio network carries what the message needs, RFC 8494 table 1;
+ * false, and answered, if not.  RFC 7293 14: with C it may also go without.
+ */
+static bool
+carried(
+    struct intake *c, const struct smtp_server_event *ev, const struct route *r)
+{
+	unsigned agreed = r->link != NULL ? r->link->agreed_set : UINT_MAX;
+	struct smtp_str rrvs = ev->rcpt.rrvs;
+
+	if (c->mail.has_smtputf8 && (agreed & CFG_AGREED_SMTPUTF8) == 0) {
+		refuse_rcpt(c, ev, 553, "5.6.7",
+		    "The way to this recipient does not carry SMTPUTF8");
+		return false;
+	}
+	if (ev->rcpt.has_rrvs && (agreed & CFG_AGREED_RRVS) == 0 &&
+	    !(rrvs.len > 2 && rrvs.p[rrvs.len - 2] == ';' &&
+		(rrvs.p[rrvs.len - 1] | 0x20) == 'c')) {
+		refuse_rcpt(c, ev, 550, "5.7.19",
+		    "The way to this recipient does not carry RRVS");
+		return false;
+	}
+	return true;
+}
+
 void
 intake_rcpt(struct intake *c, const struct smtp_server_event *ev)
 {
 	const struct cfg *cfg = c->gw->cfg;
 	struct smtp_str domain = ev->path.domain;
+	bool postmaster = is_postmaster(c, &ev->path);
 	struct route route;
 
-	if (domain.len == 0) {
-		domain.p = cfg->node.hostname;
+	if (postmaster) {
+		domain.p = strrchr(cfg->smtp.postmaster, '@') + 1;
 		domain.len = strlen(domain.p);
 	}
-	if (!c->may_relay) {
+	route_find(cfg, domain, "", &route);
+	if (!c->may_relay && !route.ours && !postmaster) {
 		refuse_rcpt(c, ev, 550, "5.7.1", "Relaying denied");
 		return;
 	}
-	route_find(cfg, domain, "", &route);
+	if (!carried(c, ev, &route))
+		return;
 	if (route.type == ROUTE_NONE) {
 		refuse_rcpt(c, ev, 550, "5.1.2", "No route to this domain");
 		return;
@@ -196,6 +250,23 @@ literal(const char *peer, char *buf, size_t cap)
 	    buf, cap, "[%s%s]", strchr(peer, ':') != NULL ? "IPv6:" : "", peer);
 }
 
+/* RFC 3848, and RFC 6531 4.3. */
+static const char *
+protocol(const struct intake *c)
+{
+	const struct smtp_server *s = c->server;
+	bool utf8 = c->mail.has_smtputf8;
+
+	if (!smtp_server_is_esmtp(s))
+		return "SMTP";
+	/* AUTH is not offered in the clear. */
+	if (smtp_server_is_authenticated(s))
+		return utf8 ? "UTF8SMTPSA" : "ESMTPSA";
+	if (smtp_server_is_secured(s))
+		return utf8 ? "UTF8SMTPS" : "ESMTPS";
+	return utf8 ? "UTF8SMTP" : "ESMTP";
+}
+
 static int
 append_received(struct intake *c)
 {
@@ -205,7 +276,7 @@ append_received(struct intake *c)
 		.from = smtp_server_helo(server),
 		.comment = comment,
 		.by = c->gw->cfg->node.hostname,
-		.with = smtp_server_is_esmtp(server) ? "ESMTP" : "SMTP",
+		.with = protocol(c),
 		.id = c->id,
 		.has_priority = c->mail.has_priority,
 		.priority = c->mail.priority,
@@ -323,6 +394,33 @@ looping(const struct intake *c)
 	       c->gw->cfg->smtp.max_hops;
 }
 
+/*
+ * A recipient who has had the message before gets it no more: he is reported
+ * to the sender, 5.4.6.  False: out of memory.
+ */
+static bool
+turn_back_circles(struct intake *c)
+{
+	struct smtp_envelope_line l;
+
+	for (size_t i = 0; i < c->nrcpts; i++) {
+		struct queue_rcpt *r = &c->rcpts[i];
+		struct smtp_str line = { r->line, strlen(r->line) };
+		char *hop;
+
+		if (smtp_line_parse(line, SMTP_PATH_UTF8, &l) != SMTP_OK ||
+		    !mule_delivered_to(c->head, c->head_len, l.path.mailbox))
+			continue;
+		hop = strdup(ROUTE_HOP_LOOP);
+		if (hop == NULL)
+			return false;
+		free((char *)(uintptr_t)r->hop);
+		r->hop = hop;
+		r->node = 0;
+	}
+	return true;
+}
+
 void
 intake_message(struct intake *c)
 {
@@ -348,7 +446,8 @@ intake_message(struct intake *c)
 	flow_set_times(gw->cfg, &c->mail, &m);
 	c->size = m.size;
 	t = queue_txn_new();
-	if (t == NULL || queue_txn_add(t, &m, &c->body) != QUEUE_OK) {
+	if (t == NULL || !turn_back_circles(c) ||
+	    queue_txn_add(t, &m, &c->body) != QUEUE_OK) {
 		queue_txn_free(&t);
 		smtp_server_reply(c->server, 451, "4.3.0", "Out of memory");
 		intake_reset(c);

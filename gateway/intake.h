@@ -23,6 +23,7 @@ struct intake {
 	struct smtp_server *server;
 	char peer[INET6_ADDRSTRLEN];
 	bool may_relay;
+	bool urgent; /* ...and be urgent, if it may relay */
 	/*
 	 * The message was answered, or would have been: called once for each
 	 * time committing was true.  gone tells the intake that the session is

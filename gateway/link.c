@@ -17,12 +17,20 @@
 #include "gateway/clock.h"
 #include "gateway/log.h"
 
+/*
+ * While the bearer is full: look so often, whatever the engine wants, because
+ * messages expire all the same.
+ */
+#define STUCK_MS 100
+
 struct link {
 	char *name;
 	struct pmul_engine *engine;
 	struct bearer *bearer;
 	uv_timer_t timer;
 	link_event_cb *event;
+	link_active_cb *active;
+	link_voice_cb *voice;
 	void *ctx;
 	uint8_t *pdu; /* pdu_max octets */
 	size_t pdu_max;
@@ -30,6 +38,7 @@ struct link {
 	struct pmul_where stuck_where;
 	size_t stuck_len;
 	bool stuck;
+	bool emcon; /* ordered; the engine is also silent while muted */
 	bool pumping, again;
 	uint64_t dropped; /* datagrams refused by the engine */
 	uint64_t unsent;  /* datagrams the bearer lost */
@@ -59,12 +68,14 @@ arm(struct link *l, struct pmul_mono now)
 	struct pmul_mono at = pmul_engine_deadline(l->engine);
 	uint64_t ms;
 
-	if (at.us == PMUL_MONO_NEVER.us || l->stuck) {
+	if (at.us == PMUL_MONO_NEVER.us) {
 		uv_timer_stop(&l->timer);
 		return;
 	}
 	/* Round up: waking 1 ms early would only spin. */
 	ms = at.us <= now.us ? 0 : (at.us - now.us + 999) / 1000;
+	if (l->stuck && ms < STUCK_MS)
+		ms = STUCK_MS;
 	/* The loop's idea of now is as old as its last poll. */
 	uv_update_time(l->timer.loop);
 	uv_timer_start(&l->timer, on_timer, ms, 0);
@@ -97,14 +108,41 @@ static void
 send_all(struct link *l, struct pmul_clock now)
 {
 	struct pmul_where where;
+	bool sent = false;
 	size_t len;
 
 	if (l->stuck && !send_pdu(l, &l->stuck_where, l->stuck_len, now.mono))
 		return;
 	while (pmul_engine_next_pdu(
-	    l->engine, now, &where, l->pdu, l->pdu_max, &len))
+	    l->engine, now, &where, l->pdu, l->pdu_max, &len)) {
+		sent = true;
 		if (!send_pdu(l, &where, len, now.mono))
-			return;
+			break;
+	}
+	if (sent)
+		l->active(l->ctx);
+}
+
+/* Dynamic groups are between engine and bearer. */
+static void
+on_event(struct link *l, const struct pmul_event *ev)
+{
+	int rc;
+
+	if (ev->type == PMUL_EV_LEAVE) {
+		bearer_leave(l->bearer, ev->group);
+		return;
+	}
+	if (ev->type != PMUL_EV_JOIN) {
+		l->event(l->ctx, l, ev);
+		return;
+	}
+	rc = bearer_join(l->bearer, ev->group);
+	if (rc != 0)
+		log_event(GW_LOG_WARN, "link.join",
+		    "link=%s group=%08" PRIx32 " source=%08" PRIx32
+		    " msid=%" PRIu32 " why=\"%s\"",
+		    l->name, ev->group, ev->peer, ev->id, strerror(-rc));
 }
 
 static void
@@ -122,7 +160,7 @@ pump(struct link *l)
 		l->again = false;
 		pmul_engine_tick(l->engine, now);
 		while (pmul_engine_next_event(l->engine, &ev))
-			l->event(l->ctx, l, &ev);
+			on_event(l, &ev);
 		send_all(l, now);
 		now = clock_now();
 	} while (l->again);
@@ -146,7 +184,68 @@ on_datagram(
 			    "link=%s why=\"%s\" octets=%zu total=%" PRIu64,
 			    l->name, pmul_strerror(rc), len, l->dropped);
 	}
+	if (rc == 0)
+		l->active(l->ctx);
 	pump(l);
+}
+
+/* --- silence -------------------------------------------------------------- */
+
+enum bearer_voice
+link_voice(const struct link *l, int *ret_why)
+{
+	return bearer_voice(l->bearer, ret_why);
+}
+
+void
+link_look_again(struct link *l)
+{
+	int why;
+	bool silent = l->emcon || link_voice(l, &why) == BEARER_MUTED;
+
+	if (silent != pmul_engine_emcon(l->engine))
+		pmul_engine_set_emcon(l->engine, clock_now(), silent);
+	pump(l);
+}
+
+static void
+on_voice(void *ctx)
+{
+	struct link *l = ctx;
+
+	link_look_again(l);
+	l->voice(l->ctx);
+}
+
+/* The engine before the kernel on the way in, the kernel first on the way out:
+ * so nothing is made that could not leave, and nothing said that is lost. */
+int
+link_set_emcon(struct link *l, bool on)
+{
+	int rc;
+
+	l->emcon = on;
+	if (on) {
+		l->stuck = false;
+		link_look_again(l);
+		return bearer_silence(l->bearer, true);
+	}
+	rc = bearer_silence(l->bearer, false);
+	link_look_again(l);
+	return rc;
+}
+
+int
+link_silence_try(struct link *l)
+{
+	return bearer_silence_try(l->bearer);
+}
+
+bool
+link_shared(const struct link *l, const uint32_t *addresses, size_t n,
+    char *why, size_t cap)
+{
+	return bearer_shared(l->bearer, addresses, n, why, cap);
 }
 
 /* --- opening and closing ------------------------------------------------ */
@@ -190,12 +289,16 @@ link_open(uv_loop_t *loop, const struct link_config *cfg, link_event_cb *event,
     void *ctx, char *errbuf, size_t errcap, struct link **ret_l)
 {
 	struct link *l = calloc(1, sizeof(*l));
+	struct bearer_config bearer = cfg->bearer;
 	const char *what = "";
 	int rc;
 
 	if (l == NULL)
 		return PMUL_ENOMEM;
 	l->event = event;
+	l->active = cfg->active;
+	l->voice = cfg->voice;
+	l->emcon = true;
 	l->ctx = ctx;
 	l->pdu_max = cfg->pmul.pdu_max;
 	l->pdu = malloc(l->pdu_max);
@@ -211,8 +314,10 @@ link_open(uv_loop_t *loop, const struct link_config *cfg, link_event_cb *event,
 		release(l);
 		return rc;
 	}
-	rc = bearer_open(loop, &cfg->bearer, on_datagram, on_writable, l,
-	    errbuf, errcap, &l->bearer);
+	pmul_engine_set_emcon(l->engine, clock_now(), true);
+	bearer.voice = on_voice;
+	rc = bearer_open(loop, &bearer, on_datagram, on_writable, l, errbuf,
+	    errcap, &l->bearer);
 	if (rc != 0) {
 		release(l);
 		return rc;
@@ -275,11 +380,39 @@ link_cancel(struct link *l, uint32_t msid)
 }
 
 int
-link_restore_tombstone(
-    struct link *l, uint32_t source, uint32_t id, struct pmul_wall expiry)
+link_set_node(struct link *l, const struct pmul_node *n)
 {
-	return pmul_engine_restore_tombstone(
-	    l->engine, clock_now(), source, id, expiry);
+	int rc = pmul_engine_set_node(l->engine, clock_now(), n);
+
+	pump(l);
+	return rc;
+}
+
+bool
+link_next_tx_saved(struct link *l, struct pmul_tx_saved *ret_s)
+{
+	return pmul_engine_next_tx_saved(l->engine, ret_s);
+}
+
+bool
+link_next_rx_saved(struct link *l, struct pmul_rx_saved *ret_s)
+{
+	return pmul_engine_next_rx_saved(l->engine, ret_s);
+}
+
+int
+link_restore_rx(struct link *l, const struct pmul_rx_saved *s)
+{
+	int rc = pmul_engine_restore_rx(l->engine, clock_now(), s);
+
+	pump(l);
+	return rc;
+}
+
+int
+link_restore_tombstone(struct link *l, const struct pmul_tombstone *t)
+{
+	return pmul_engine_restore_tombstone(l->engine, clock_now(), t);
 }
 
 const struct pmul_engine *

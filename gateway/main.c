@@ -75,7 +75,8 @@ control_closed(void *ctx)
 
 	sched_free(&d->gw.sched);
 	dns_free(&d->gw.dns);
-	tls_context_free(&d->gw.tls_client);
+	tls_context_free(&d->gw.tls_any);
+	tls_context_free(&d->gw.tls_verify);
 	if (d->gw.queue != NULL)
 		queue_close(&d->gw.queue, queue_closed, d);
 }
@@ -156,23 +157,37 @@ on_signal(uv_signal_t *s, int signum)
 
 /* --- start-up ---------------------------------------------------------------- */
 
+/* Those that are silent, or those that speak. */
+static int
+open_links_that(struct daemon *d, bool silent, char *errbuf, size_t errcap)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < d->gw.nlinks; i++)
+		if (d->gw.links[i]->own.on == silent)
+			rc = mule_link_open(d->gw.links[i], errbuf, errcap);
+	return rc;
+}
+
 static int
 open_links(struct daemon *d, char *errbuf, size_t errcap)
 {
 	const struct cfg *cfg = d->gw.cfg;
+	int rc;
 
 	d->gw.links = calloc(cfg->nlinks + 1, sizeof(*d->gw.links));
 	if (d->gw.links == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < cfg->nlinks; i++) {
-		int rc = mule_link_open(
+		rc = mule_link_new(
 		    &d->gw, &cfg->links[i], errbuf, errcap, &d->gw.links[i]);
-
 		if (rc != 0)
 			return rc;
 		d->gw.nlinks++;
 	}
-	return 0;
+	/* Links may share an interface: it is silent before one speaks. */
+	rc = open_links_that(d, true, errbuf, errcap);
+	return rc == 0 ? open_links_that(d, false, errbuf, errcap) : rc;
 }
 
 static void
@@ -191,13 +206,19 @@ open_all(struct daemon *d, char *errbuf, size_t errcap)
 		.warn = queue_warns,
 	};
 	const struct tls_client_config any = { .verify = false };
+	const struct tls_client_config good = {
+		.verify = true,
+		.ca = d->gw.cfg->smtp.tls_ca,
+	};
 	int rc = queue_open(&qc, &d->loop, errbuf, errcap, &d->gw.queue);
 
 	if (rc == 0)
 		rc = dns_new(&d->loop, &d->gw.dns);
 	if (rc == 0)
-		rc =
-		    tls_context_client(&any, errbuf, errcap, &d->gw.tls_client);
+		rc = tls_context_client(&any, errbuf, errcap, &d->gw.tls_any);
+	if (rc == 0)
+		rc = tls_context_client(
+		    &good, errbuf, errcap, &d->gw.tls_verify);
 	if (rc == 0)
 		rc = sched_new(&d->gw, &d->gw.sched);
 	if (rc == 0)
@@ -211,12 +232,21 @@ open_all(struct daemon *d, char *errbuf, size_t errcap)
 }
 
 static void
-start_signals(struct daemon *d)
+init_signals(struct daemon *d)
 {
 	uv_signal_init(&d->loop, &d->sigterm);
 	uv_signal_init(&d->loop, &d->sigint);
 	uv_timer_init(&d->loop, &d->drain);
 	d->sigterm.data = d->sigint.data = d->drain.data = d;
+}
+
+/*
+ * Not before everything is open, because opening runs the loop: a signal until
+ * then ends the process as if nobody cared, and nothing has been promised.
+ */
+static void
+start_signals(struct daemon *d)
+{
 	uv_signal_start(&d->sigterm, on_signal, SIGTERM);
 	uv_signal_start(&d->sigint, on_signal, SIGINT);
 }
@@ -244,13 +274,14 @@ run(struct cfg *cfg)
 	d.gw.started = clock_now();
 	(void)!getrandom(&d.gw.random, sizeof(d.gw.random), 0);
 	uv_loop_init(&d.loop);
-	start_signals(&d);
+	init_signals(&d);
 	rc = open_all(&d, errbuf, sizeof(errbuf));
 	if (rc != 0) {
 		log_event(GW_LOG_ERR, "muled.start", "why=\"%s\"", errbuf);
 		d.stopping = true;
 		close_now(&d);
 	} else {
+		start_signals(&d);
 		sched_start(d.gw.sched);
 		for (size_t i = 0; i < d.gw.nlinks; i++)
 			mule_link_start(d.gw.links[i]);

@@ -43,6 +43,8 @@ struct mule_in {
 struct job {
 	struct mule_in *in;
 	uint32_t source, msid;
+	uint8_t priority; /* its octet */
+	struct pmul_addr from;
 	int64_t expires_at;  /* of the P_MUL message */
 	const uint8_t *data; /* the engine's, until link_stored() */
 	size_t len;
@@ -175,6 +177,18 @@ domain_of(struct smtp_str line)
 	return l.path.domain;
 }
 
+/* Too many hops, or the recipient has had it before. */
+static bool
+goes_round(const struct job *j, struct smtp_str line)
+{
+	struct smtp_envelope_line l;
+
+	return j->loop ||
+	       (smtp_line_parse(line, SMTP_PATH_UTF8, &l) == SMTP_OK &&
+		   mule_delivered_to(
+		       j->m.content, j->m.content_len, l.path.mailbox));
+}
+
 /*
  * RFC 8494 5: this node handles a recipient only if its own routing says so and
  * does not lead back into the link the message came by.
@@ -198,7 +212,8 @@ keep_rcpts(struct job *j)
 		if (r.type == ROUTE_NONE || r.type == ROUTE_BACK)
 			continue;
 		j->text[2 * k] = strndup(line.p, line.len);
-		j->text[2 * k + 1] = strdup(j->loop ? ROUTE_HOP_LOOP : r.hop);
+		j->text[2 * k + 1] =
+		    strdup(goes_round(j, line) ? ROUTE_HOP_LOOP : r.hop);
 		j->nrcpts++;
 		if (j->text[2 * k] == NULL || j->text[2 * k + 1] == NULL)
 			return false;
@@ -308,9 +323,17 @@ static int
 build(struct job *j, struct queue_txn *t)
 {
 	struct mule_link *link = j->in->link;
-	int rc = queue_txn_tombstone(t, link->cfg->name, j->source, j->msid,
-	    j->expires_at + (int64_t)(link->cfg->clock_skew_us / 1000000));
+	struct queue_tombstone x = {
+		.source = j->source,
+		.msid = j->msid,
+		.priority = j->priority,
+		.expires_at = mule_link_keep_until(link, j->expires_at),
+		.committed_at = clock_wall_s(),
+	};
+	int rc;
 
+	memcpy(x.address, j->from.b, sizeof(x.address));
+	rc = queue_txn_tombstone(t, link->cfg->name, &x);
 	if (rc != QUEUE_OK)
 		return rc;
 	if (j->rc != MULE_OK)
@@ -405,6 +428,8 @@ mule_in_received(struct mule_in *in, const struct pmul_event *ev)
 	j->in = in;
 	j->source = ev->peer;
 	j->msid = ev->id;
+	j->priority = ev->priority;
+	j->from = ev->from;
 	j->expires_at = ev->expiry.s;
 	j->data = ev->data;
 	j->len = ev->len;

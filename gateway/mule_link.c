@@ -10,8 +10,6 @@
 #include "gateway/clock.h"
 #include "gateway/log.h"
 
-/* Tombstones kept in memory and restored at start-up. */
-#define TOMBSTONES_MAX 65536
 /* Limits of one link that no site has had to change. */
 #define DESTINATIONS_MAX 4096
 #define HELD_MAX 64
@@ -32,8 +30,56 @@ on_event(void *ctx, struct link *link, const struct pmul_event *ev)
 		log_event(GW_LOG_WARN, "mule.lost",
 		    "link=%s source=%08" PRIx32 " msid=%" PRIu32,
 		    link_name(link), ev->peer, ev->id);
+		mule_keep_lost(l->keep, ev->peer, ev->id);
 		break;
+	case PMUL_EV_EMCON_LEFT: mule_emcon_left(l, ev->peer); break;
+	case PMUL_EV_JOIN:
+	case PMUL_EV_LEAVE: break; /* link.c has done it */
 	}
+}
+
+static void
+on_active(void *ctx)
+{
+	struct mule_link *l = ctx;
+
+	mule_keep_active(l->keep);
+}
+
+static void
+on_voice(void *ctx)
+{
+	mule_emcon_voice(ctx);
+}
+
+static void
+pmul_timers(const struct cfg_link *cfg, struct pmul_config *p)
+{
+	p->ack_retx_us = cfg->ack_retransmission_time_us;
+	p->ack_retx_min_us = cfg->ack_retransmission_min_us;
+	p->backoff_pct = (uint32_t)cfg->back_off_factor_pct;
+	p->backoff_limit_pct = (uint32_t)cfg->back_off_limit_pct;
+	p->ack_delay_us = cfg->ack_delay_upper_bound_us;
+	p->ack_pdu_us = cfg->ack_pdu_time_us;
+	p->ack_pdu_repeats = (uint32_t)cfg->ack_pdu_repeats;
+	p->emcon_rtc = (uint32_t)cfg->emcon_rtc;
+	p->emcon_rti_us = cfg->emcon_rti_us;
+	p->undefined_expiry_us = cfg->undefined_pdu_expiry_time_us;
+	p->skew_s = (uint32_t)(cfg->clock_skew_us / 1000000);
+	p->rx_lifetime_us = cfg->rx_lifetime_us;
+	p->wait_for_reject_us = cfg->wait_for_reject_time_us;
+	p->announce_delay_us = cfg->announce_delay_us;
+}
+
+static enum pmul_extra
+extra_of(enum cfg_extra x)
+{
+	switch (x) {
+	case CFG_EXTRA_NEVER: return PMUL_EXTRA_NEVER;
+	case CFG_EXTRA_REPEATS: return PMUL_EXTRA_REPEATS;
+	case CFG_EXTRA_ALWAYS: break;
+	}
+	return PMUL_EXTRA_ALWAYS;
 }
 
 static void
@@ -48,16 +94,16 @@ pmul_parameters(
 	p->overhead_bytes = (uint16_t)cfg->overhead;
 	p->pdu_max = (uint16_t)cfg->pdu_max;
 	p->half_duplex = cfg->half_duplex;
-	p->ack_retx_us = cfg->ack_retransmission_time_us;
-	p->backoff_pct = (uint32_t)cfg->back_off_factor_pct;
-	p->backoff_limit_pct = (uint32_t)cfg->back_off_limit_pct;
-	p->ack_delay_us = cfg->ack_delay_upper_bound_us;
-	p->ack_pdu_us = cfg->ack_pdu_time_us;
-	p->ack_pdu_repeats = (uint32_t)cfg->ack_pdu_repeats;
-	p->mm = (uint16_t)cfg->mm;
-	p->undefined_expiry_us = cfg->undefined_pdu_expiry_time_us;
-	p->skew_s = (uint32_t)(cfg->clock_skew_us / 1000000);
+	p->turnaround_us = cfg->turnaround_us;
 	p->ranges = cfg->ranges;
+	p->timestamp = cfg->timestamp;
+	p->extra_address = extra_of(cfg->extra_address);
+	p->polls = (uint32_t)cfg->polls;
+	p->mm = (uint16_t)cfg->mm;
+	pmul_timers(cfg, p);
+	p->pool_first = cfg->pool_first;
+	p->pool_last = cfg->pool_last;
+	p->announce_ct = (uint32_t)cfg->announce_ct;
 	p->tx_messages_max = (uint32_t)cfg->max_in_flight;
 	p->tx_bytes_max = cfg->max_in_flight_bytes;
 	p->destinations_max = DESTINATIONS_MAX;
@@ -65,8 +111,23 @@ pmul_parameters(
 	p->rx_messages_max = RX_MESSAGES_MAX;
 	p->rx_bytes_max = cfg->max_in_flight_bytes;
 	p->held_messages_max = HELD_MAX;
-	p->tombstones_max = TOMBSTONES_MAX;
+	p->tombstones_max = MULE_TOMBSTONES_MAX;
+	/* Every one of them may be flagged. */
+	if (gw->cfg->nnodes > p->nodes_max)
+		p->nodes_max = (uint32_t)gw->cfg->nnodes;
+	p->groups_max = BEARER_DYNAMIC_MAX;
 	p->events_max = EVENTS_MAX;
+}
+
+static enum bearer_guard
+guard_of(const struct cfg_link *cfg)
+{
+	switch (cfg->emcon_kernel) {
+	case CFG_EMCON_KERNEL_REQUIRED: return BEARER_GUARD_REQUIRED;
+	case CFG_EMCON_KERNEL_BEST_EFFORT: return BEARER_GUARD_BEST_EFFORT;
+	case CFG_EMCON_KERNEL_OFF: break;
+	}
+	return BEARER_GUARD_OFF;
 }
 
 static int
@@ -76,6 +137,8 @@ open_link(struct mule_link *l, char *errbuf, size_t errcap)
 	uint32_t *groups = calloc(cfg->ngroups + 1, sizeof(*groups));
 	struct link_config lc = {
 		.name = cfg->name,
+		.active = on_active,
+		.voice = on_voice,
 		.bearer = {
 			.emulated = cfg->bearer == CFG_BEARER_EMULATED,
 			.node_id = l->gw->cfg->node.id,
@@ -83,10 +146,15 @@ open_link(struct mule_link *l, char *errbuf, size_t errcap)
 			.hub_host = cfg->hub.host,
 			.hub_port = (uint16_t)cfg->hub.port,
 			.ttl = (uint8_t)cfg->ttl,
+			.pdu_max = cfg->pdu_max,
 			.ports = { (uint16_t)cfg->tport, (uint16_t)cfg->rport,
 			    (uint16_t)cfg->dport, (uint16_t)cfg->aport },
 			.groups = groups,
 			.ngroups = cfg->ngroups,
+			.all_nodes = cfg->gg,
+			.silent = l->own.on,
+			.receive_only = cfg->receive_only,
+			.guard = guard_of(cfg),
 		},
 	};
 	int rc;
@@ -101,63 +169,82 @@ open_link(struct mule_link *l, char *errbuf, size_t errcap)
 	return rc;
 }
 
+static void
+free_parts(struct mule_link *l)
+{
+	mule_in_free(&l->in);
+	mule_out_free(&l->out);
+	mule_keep_free(&l->keep);
+	free(l->nodes);
+	free(l);
+}
+
 int
-mule_link_open(struct gateway *gw, const struct cfg_link *cfg, char *errbuf,
+mule_link_new(struct gateway *gw, const struct cfg_link *cfg, char *errbuf,
     size_t errcap, struct mule_link **ret_l)
 {
 	struct mule_link *l = calloc(1, sizeof(*l));
-	int rc = l == NULL ? -ENOMEM : 0;
+	int rc;
 
-	if (rc == 0) {
-		l->gw = gw;
-		l->cfg = cfg;
+	if (l == NULL)
+		return -ENOMEM;
+	l->gw = gw;
+	l->cfg = cfg;
+	/* Until it is started. */
+	l->starting = true;
+	rc = mule_emcon_load(l, errbuf, errcap);
+	if (rc == 0)
 		rc = mule_in_new(l, &l->in);
-	}
 	if (rc == 0)
 		rc = mule_out_new(l, &l->out);
 	if (rc == 0)
-		rc = open_link(l, errbuf, errcap);
+		rc = mule_keep_new(l, &l->keep);
 	if (rc != 0) {
-		if (l != NULL) {
-			mule_in_free(&l->in);
-			mule_out_free(&l->out);
-		}
-		free(l);
+		free_parts(l);
 		return rc;
 	}
 	*ret_l = l;
 	return 0;
 }
 
-/* --- start ------------------------------------------------------------------- */
-
-static void
-on_tombstones(void *ctx, int rc, const struct queue_tombstone *t, size_t n)
+int
+mule_link_open(struct mule_link *l, char *errbuf, size_t errcap)
 {
-	struct mule_link *l = ctx;
-
-	for (size_t i = 0; l->link != NULL && rc == QUEUE_OK && i < n; i++) {
-		struct pmul_wall expiry = { t[i].expires_at };
-
-		rc = link_restore_tombstone(
-		    l->link, t[i].source, t[i].msid, expiry);
-	}
-	/* The queue still knows them, and refuses a second delivery. */
-	if (rc != QUEUE_OK)
-		log_event(GW_LOG_ERR, "mule.tombstones", "link=%s why=\"%s\"",
-		    l->cfg->name, queue_strerror(rc));
-	l->starting = false;
-	if (l->link != NULL)
-		mule_out_start(l->out);
-	mule_link_part_idle(l);
+	return open_link(l, errbuf, errcap);
 }
+
+int64_t
+mule_link_keep_until(const struct mule_link *l, int64_t expiry_s)
+{
+	int64_t by_clock =
+	    expiry_s + (int64_t)(l->cfg->clock_skew_us / 1000000);
+	int64_t by_life =
+	    clock_wall_s() + (int64_t)(l->cfg->rx_lifetime_us / 1000000);
+
+	/* Without a clock of our own its Expiry_Time says nothing. */
+	if (l->cfg->rx_lifetime_us > 0 && by_life > by_clock)
+		return by_life;
+	return by_clock;
+}
+
+/* --- start ------------------------------------------------------------------- */
 
 void
 mule_link_start(struct mule_link *l)
 {
-	l->starting = true;
-	queue_tombstones(l->gw->queue, l->cfg->name, clock_wall_s(),
-	    TOMBSTONES_MAX, on_tombstones, l);
+	mule_emcon_note(l);
+	mule_keep_start(l->keep);
+}
+
+void
+mule_link_restored(struct mule_link *l)
+{
+	l->starting = false;
+	if (l->closed == NULL) {
+		mule_emcon_start(l);
+		mule_out_start(l->out);
+	}
+	mule_link_part_idle(l);
 }
 
 void
@@ -176,9 +263,7 @@ release(struct mule_link *l)
 	void (*closed)(void *) = l->closed;
 	void *ctx = l->closed_ctx;
 
-	mule_in_free(&l->in);
-	mule_out_free(&l->out);
-	free(l);
+	free_parts(l);
 	closed(ctx);
 }
 
@@ -195,8 +280,9 @@ on_link_closed(void *ctx)
 void
 mule_link_part_idle(struct mule_link *l)
 {
-	if (l->closed == NULL || l->link == NULL || l->starting ||
-	    !mule_in_idle(l->in) || !mule_out_idle(l->out))
+	if (l->closed == NULL || l->link == NULL || l->emcon_commits > 0 ||
+	    !mule_in_idle(l->in) || !mule_out_idle(l->out) ||
+	    !mule_keep_idle(l->keep))
 		return;
 	link_close(&l->link, on_link_closed, l);
 }
@@ -209,7 +295,13 @@ mule_link_close(struct mule_link **lp, void (*closed)(void *ctx), void *ctx)
 	*lp = NULL;
 	l->closed = closed;
 	l->closed_ctx = ctx;
+	/* It never got so far. */
+	if (l->link == NULL) {
+		release(l);
+		return;
+	}
 	mule_out_drain(l->out);
 	mule_in_drain(l->in);
+	mule_keep_drain(l->keep);
 	mule_link_part_idle(l);
 }

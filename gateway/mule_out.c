@@ -110,6 +110,8 @@ submit(struct mule_out *o, const struct queue_transmission *x,
 		.ndests = x->nnodes,
 		.data = payload,
 		.len = len,
+		.rounds = x->rounds,
+		.emcon_rounds = x->emcon_rounds,
 	};
 	int rc = d == NULL || s == NULL ? PMUL_ENOMEM : PMUL_OK;
 
@@ -149,7 +151,10 @@ on_packed(void *ctx, uint64_t message, const struct queue_transmission *x,
 
 	o->jobs--;
 	queue_unlease(o->link->gw->queue, o->hop, message);
-	if (x == NULL) {
+	if (x == NULL && why == NULL) {
+		o->more = true;
+		kick(o);
+	} else if (x == NULL) {
 		log_event(GW_LOG_ERR, "mule.pack",
 		    "message=%" PRIu64 " link=%s why=\"%s\"", message,
 		    o->link->cfg->name, why);
@@ -289,8 +294,8 @@ struct ending {
 	uint64_t transmission, message;
 	uint32_t node, msid;
 	bool acked;
-	struct delivery *failed;      /* gave up: for the notification */
-	char notified[ROUTE_HOP_MAX]; /* its way, or "" */
+	struct delivery *delivery; /* for the notification */
+	struct notified notified;
 };
 
 static void
@@ -298,7 +303,7 @@ ending_end(struct ending *e)
 {
 	struct mule_out *o = e->out;
 
-	delivery_free(&e->failed);
+	delivery_free(&e->delivery);
 	free(e);
 	o->commits--;
 	now_idle(o);
@@ -317,8 +322,8 @@ on_ending_committed(void *ctx, int rc, const struct queue_result *res)
 		    "message=%" PRIu64 " link=%s msid=%" PRIu32 " why=\"%s\"",
 		    e->message, e->out->link->cfg->name, e->msid,
 		    queue_strerror(rc));
-	if (rc == QUEUE_OK && e->notified[0] != '\0')
-		sched_work(e->out->link->gw->sched, e->notified);
+	if (rc == QUEUE_OK)
+		notify_committed(e->out->link->gw, &e->notified);
 	ending_end(e);
 }
 
@@ -344,11 +349,11 @@ log_ending(const struct ending *e, const struct queue_message *m)
 }
 
 static void
-on_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
+on_notified(void *ctx, int rc, struct queue_txn *t, const struct notified *n)
 {
 	struct ending *e = ctx;
 
-	snprintf(e->notified, sizeof(e->notified), "%s", hop);
+	e->notified = *n;
 	if (rc != 0) {
 		queue_txn_free(&t);
 		on_ending_committed(e, rc, NULL);
@@ -357,32 +362,20 @@ on_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
 	queue_submit(e->out->link->gw->queue, &t, on_ending_committed, e);
 }
 
+/* What the sender may hear about it: RFC 8494 has no replies. */
 static void
-give_up(struct ending *e, const struct queue_message *m)
+set_outcome(const struct ending *e, struct delivery *d)
 {
-	static const char text[] =
+	static const char lost[] =
 	    "No acknowledgement before the message "
 	    "expired; the node may have received it all the same, if it was "
 	    "under radio silence";
-	struct gateway *gw = e->out->link->gw;
-	const struct cfg_node *node = cfg_node_by_id(gw->cfg, e->node);
-	struct queue_txn *t = queue_txn_new();
-	int rc = QUEUE_ENOMEM;
 
-	e->failed = delivery_from(m);
-	if (e->failed != NULL && t != NULL) {
-		delivery_set_rest(
-		    e->failed, OUTCOME_FAILED, "4.4.7", text, false);
-		rc = queue_txn_gave_up(t, e->transmission, e->node);
-	}
-	if (rc != QUEUE_OK) {
-		queue_txn_free(&t);
-		on_ending_committed(e, rc, NULL);
-		return;
-	}
-	gw->stats.gave_up += m->nrcpts;
-	notify_delivery(
-	    gw, e->failed, node != NULL ? node->name : "", t, on_notified, e);
+	if (e->acked)
+		delivery_set_rest(d, OUTCOME_DELIVERED, "2.0.0",
+		    "Acknowledged by the node", false);
+	else
+		delivery_set_rest(d, OUTCOME_FAILED, "4.4.7", lost, false);
 }
 
 static void
@@ -391,6 +384,7 @@ on_message(
 {
 	struct ending *e = ctx;
 	struct gateway *gw = e->out->link->gw;
+	const struct cfg_node *node = cfg_node_by_id(gw->cfg, e->node);
 	struct queue_txn *t;
 
 	(void)more;
@@ -399,20 +393,25 @@ on_message(
 		return;
 	}
 	log_ending(e, m);
-	if (!e->acked) {
-		give_up(e, m);
-		return;
-	}
-	gw->stats.relayed += m->nrcpts;
 	t = queue_txn_new();
-	rc = t == NULL ? QUEUE_ENOMEM
-		       : queue_txn_acked(t, e->transmission, e->node);
+	e->delivery = delivery_from(m);
+	rc = QUEUE_ENOMEM;
+	if (e->delivery != NULL && t != NULL) {
+		set_outcome(e, e->delivery);
+		rc = e->acked ? queue_txn_acked(t, e->transmission, e->node)
+			      : queue_txn_gave_up(t, e->transmission, e->node);
+	}
 	if (rc != QUEUE_OK) {
 		queue_txn_free(&t);
 		on_ending_committed(e, rc, NULL);
 		return;
 	}
-	queue_submit(gw->queue, &t, on_ending_committed, e);
+	if (e->acked)
+		gw->stats.relayed += m->nrcpts;
+	else
+		gw->stats.gave_up += m->nrcpts;
+	notify_delivery(
+	    gw, e->delivery, node != NULL ? node->name : "", t, on_notified, e);
 }
 
 static void

@@ -4,13 +4,18 @@
 #include "gateway/mule_pack.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "gateway/clock.h"
 #include "gateway/flow.h"
+#include "gateway/log.h"
+#include "gateway/notify.h"
 #include "gateway/route.h"
+#include "gateway/sched.h"
 #include "mule/payload.h"
 
 struct job {
@@ -21,6 +26,7 @@ struct job {
 	char from_line[FLOW_LINE_MAX];
 	int priority;
 	int64_t expires_at;
+	struct cfg_limits limits; /* of the link, at its priority */
 	const struct cfg_group *group;
 	char **lines;
 	uint64_t *rcpts;
@@ -34,6 +40,8 @@ struct job {
 	int rc;
 	uint8_t *payload, *copy;
 	size_t len;
+	struct delivery *refused; /* bigger than the link takes */
+	struct notified notified;
 };
 
 static void
@@ -47,6 +55,7 @@ job_free(struct job *j)
 	free(j->content);
 	free(j->payload);
 	free(j->copy);
+	delivery_free(&j->refused);
 	if (j->fd >= 0)
 		close(j->fd);
 	free(j);
@@ -116,6 +125,103 @@ commit(struct job *j)
 	queue_submit(j->link->gw->queue, &t, on_committed, j);
 }
 
+/* --- too big -------------------------------------------------------------------- */
+
+static void
+on_refused(void *ctx, int rc, const struct queue_result *res)
+{
+	struct job *j = ctx;
+	struct gateway *gw = j->link->gw;
+
+	(void)res;
+	if (rc == QUEUE_OK) {
+		gw->stats.failed += j->refused->nrcpts;
+		notify_committed(gw, &j->notified);
+	}
+	finish(j, NULL, rc == QUEUE_OK ? NULL : queue_strerror(rc));
+}
+
+static void
+on_notified(void *ctx, int rc, struct queue_txn *t, const struct notified *n)
+{
+	struct job *j = ctx;
+
+	j->notified = *n;
+	if (rc != QUEUE_OK) {
+		queue_txn_free(&t);
+		on_refused(j, rc, NULL);
+		return;
+	}
+	queue_submit(j->link->gw->queue, &t, on_refused, j);
+}
+
+static void
+log_refused(const struct job *j, const char *line)
+{
+	char to[300];
+
+	log_event(GW_LOG_WARN, "mule.refused",
+	    "message=%" PRIu64 " to=\"%s\" link=%s octets=%zu status=5.3.4",
+	    j->message, log_vis(to, sizeof(to), line, strcspn(line, " ")),
+	    j->link->cfg->name, j->len);
+}
+
+static bool
+is_ours(const struct job *j, uint64_t rcpt)
+{
+	for (size_t i = 0; i < j->nrcpts; i++)
+		if (j->rcpts[i] == rcpt)
+			return true;
+	return false;
+}
+
+/* A delivery of the recipients that were packed; others have other ways. */
+static struct delivery *
+our_part(const struct job *j, const struct queue_message *m)
+{
+	struct queue_rcpt *r = calloc(m->nrcpts, sizeof(*r));
+	struct queue_message part = *m;
+	struct delivery *d = NULL;
+
+	part.rcpts = r;
+	part.nrcpts = 0;
+	for (size_t i = 0; r != NULL && i < m->nrcpts; i++)
+		if (is_ours(j, m->rcpts[i].id))
+			r[part.nrcpts++] = m->rcpts[i];
+	if (r != NULL)
+		d = delivery_from(&part);
+	free(r);
+	return d;
+}
+
+static void
+on_message(
+    void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
+{
+	static const char text[] = "The packed message is bigger than what the "
+				   "radio link takes at its priority";
+	struct job *j = ctx;
+	struct queue_txn *t = queue_txn_new();
+
+	(void)n;
+	(void)more;
+	if (rc == QUEUE_OK)
+		j->refused = our_part(j, m);
+	if (rc == QUEUE_OK && (j->refused == NULL || t == NULL))
+		rc = QUEUE_ENOMEM;
+	for (size_t i = 0; rc == QUEUE_OK && i < j->refused->nrcpts; i++) {
+		log_refused(j, j->refused->rcpts[i].line);
+		rc = queue_txn_finish(t, j->refused->rcpts[i].id);
+	}
+	if (rc != QUEUE_OK) {
+		queue_txn_free(&t);
+		finish(j, NULL, queue_strerror(rc));
+		return;
+	}
+	delivery_set_rest(j->refused, OUTCOME_FAILED, "5.3.4", text, false);
+	notify_delivery(j->link->gw, j->refused, "", t, on_notified, j);
+}
+
 /* --- pack ---------------------------------------------------------------------- */
 
 static bool
@@ -145,6 +251,11 @@ pack_work(uv_work_t *w)
 	const struct cfg_link *cfg = j->link->cfg;
 	struct smtp_str from = { j->from_line, strlen(j->from_line) };
 	struct smtp_str *lines = calloc(j->nrcpts, sizeof(*lines));
+	struct mule_pack_how how = {
+		cfg->tagging == CFG_TAGGING_EXPLICIT ? BER_EXPLICIT
+						     : BER_IMPLICIT,
+		cfg->bit_rate,
+	};
 
 	j->rc = MULE_ENOMEM;
 	if (lines != NULL && (j->fd < 0 || read_file(j))) {
@@ -152,11 +263,8 @@ pack_work(uv_work_t *w)
 			lines[i].p = j->lines[i];
 			lines[i].len = strlen(j->lines[i]);
 		}
-		j->rc = mule_pack(cfg->tagging == CFG_TAGGING_EXPLICIT
-				      ? BER_EXPLICIT
-				      : BER_IMPLICIT,
-		    from, lines, j->nrcpts, j->content, j->content_len,
-		    &j->payload, &j->len);
+		j->rc = mule_pack(&how, from, lines, j->nrcpts, j->content,
+		    j->content_len, &j->payload, &j->len);
 	}
 	free(lines);
 }
@@ -169,8 +277,9 @@ on_packed(uv_work_t *w, int status)
 	(void)status;
 	if (j->rc != MULE_OK)
 		finish(j, NULL, mule_strerror(j->rc));
-	else if (j->len > j->link->cfg->max_message_size)
-		finish(j, NULL, "bigger than max_message_size of the link");
+	else if (j->len > j->limits.max_message_size)
+		queue_message(
+		    j->link->gw->queue, j->message, 0, 0, on_message, j);
 	else
 		commit(j);
 }
@@ -214,6 +323,8 @@ add_node(struct job *j, uint32_t node)
 static bool
 take_rcpts(struct job *j, const struct queue_message *m)
 {
+	char line[FLOW_LINE_MAX];
+
 	j->lines = calloc(m->nrcpts, sizeof(*j->lines));
 	j->rcpts = calloc(m->nrcpts, sizeof(*j->rcpts));
 	if (j->lines == NULL || j->rcpts == NULL)
@@ -222,7 +333,10 @@ take_rcpts(struct job *j, const struct queue_message *m)
 	for (size_t i = 0; i < m->nrcpts; i++) {
 		if (!route_group_has(j->group, m->rcpts[i].node))
 			continue;
-		j->lines[j->nrcpts] = strdup(m->rcpts[i].line);
+		if (!flow_rcpt_line(
+			m->rcpts[i].line, j->link->cfg->agreed_set, line))
+			return false;
+		j->lines[j->nrcpts] = strdup(line);
 		if (j->lines[j->nrcpts] == NULL)
 			return false;
 		j->rcpts[j->nrcpts++] = m->rcpts[i].id;
@@ -232,9 +346,10 @@ take_rcpts(struct job *j, const struct queue_message *m)
 }
 
 static int64_t
-expiry_of(const struct mule_link *l, const struct queue_message *m)
+expiry_of(const struct job *j, const struct queue_message *m)
 {
-	int64_t at = clock_wall_s() + (int64_t)(l->cfg->expiry_us / 1000000);
+	int64_t at =
+	    clock_wall_s() + (int64_t)(j->limits.lifetime_us / 1000000);
 
 	return at < m->expires_at ? at : m->expires_at;
 }
@@ -253,7 +368,8 @@ choose(struct job *j, const struct queue_message *m)
 		return QUEUE_ENOTFOUND;
 	if (!take_rcpts(j, m) ||
 	    !flow_from_line(m->from_line, m->priority, m->deliver_by,
-		m->by_mode, m->by_trace, clock_wall_s(), j->from_line))
+		m->by_mode, m->by_trace, clock_wall_s(),
+		j->link->cfg->agreed_set, j->from_line))
 		return QUEUE_ENOMEM;
 	return QUEUE_OK;
 }
@@ -273,7 +389,8 @@ mule_pack_start(struct mule_link *l, const struct queue_message *m,
 	j->fd = -1;
 	j->message = m->id;
 	j->priority = m->priority;
-	j->expires_at = expiry_of(l, m);
+	j->limits = cfg_link_limits(l->cfg, m->priority);
+	j->expires_at = expiry_of(j, m);
 	rc = choose(j, m);
 	if (rc != QUEUE_OK) {
 		job_free(j);

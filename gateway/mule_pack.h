@@ -9,8 +9,9 @@
 #include "gateway/mule_link.h"
 
 /*
- * x is what was committed, or NULL, and why then says what went wrong; x and
- * payload are valid during the call.
+ * x is what was committed; x and payload are valid during the call.  x NULL: why
+ * says what went wrong, or is NULL when the link does not take so much: the
+ * recipients have failed, their sender is told, and that is committed.
  */
 typedef void mule_pack_cb(void *ctx, uint64_t message,
     const struct queue_transmission *x, const uint8_t *payload, size_t len,

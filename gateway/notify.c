@@ -31,11 +31,13 @@ struct notice {
 	struct queue_txn *t;
 	notify_done_cb *done;
 	void *ctx;
-	uint64_t id;
-	char sender[SMTP_PATH_MAX + 1];
+	struct notified made;
 	char envid[SMTP_LINE_MAX];
 	bool full;
-	struct route route;
+	/* To the sender, and a copy to who wants to know of failures. */
+	struct route routes[2];
+	const char *to[2];
+	size_t nto;
 };
 
 /* Strings of one reported recipient; struct mule_dsn_rcpt points here. */
@@ -71,27 +73,60 @@ decode(char *to, size_t cap, struct smtp_str xtext)
 static void
 finish(struct notice *n, int rc)
 {
-	notify_done_cb *done = n->done;
-	void *ctx = n->ctx;
-	struct queue_txn *t = n->t;
-	char hop[ROUTE_HOP_MAX];
-
-	memcpy(hop, n->route.hop, sizeof(hop));
+	n->done(n->ctx, rc, n->t, &n->made);
 	free(n);
-	done(ctx, rc, t, hop);
 }
 
 /* --- what it says -------------------------------------------------------------------- */
 
+/* Whether there is something to say of the recipient, and what. */
 static bool
-reported(const struct delivery *d, const struct delivery_rcpt *r)
+reported(const struct delivery *d, const struct delivery_rcpt *r,
+    enum mule_dsn_action *ret_action)
 {
-	return r->outcome.type == OUTCOME_FAILED &&
-	       flow_notify_failure(d->from_line, r->line);
+	const struct flow_passed passed = {
+		.dropped = d->dropped,
+		.by_mode = d->by_mode,
+		.by_trace = d->by_trace,
+	};
+	enum flow_report what = FLOW_REPORT_FAILED;
+
+	switch (r->outcome.type) {
+	case OUTCOME_FAILED: *ret_action = MULE_DSN_FAILED; break;
+	case OUTCOME_LATE:
+		what = FLOW_REPORT_DELAYED;
+		*ret_action = MULE_DSN_DELAYED;
+		break;
+	case OUTCOME_DELIVERED:
+		what = FLOW_REPORT_RELAYED;
+		*ret_action = MULE_DSN_RELAYED;
+		break;
+	case OUTCOME_NONE:
+	case OUTCOME_DEFERRED: return false;
+	}
+	return flow_notify(what, d->from_line, r->line, &passed);
+}
+
+/* What matters most of all that is reported. */
+static bool
+any_reported(const struct delivery *d, enum mule_dsn_action *ret_worst)
+{
+	enum mule_dsn_action a;
+	bool any = false;
+
+	for (size_t i = 0; i < d->nrcpts; i++) {
+		if (!reported(d, &d->rcpts[i], &a))
+			continue;
+		if (!any || a < *ret_worst)
+			*ret_worst = a;
+		any = true;
+	}
+	return any;
 }
 
 static void
-set_rcpt(const struct notice *n, const struct delivery_rcpt *r, const char *now,
+set_rcpt(const struct notice *n, const struct delivery_rcpt *r,
+    enum mule_dsn_action action, const char *now, const char *until,
     struct rcpt_text *text, struct mule_dsn_rcpt *to)
 {
 	struct smtp_envelope_line line;
@@ -111,13 +146,28 @@ set_rcpt(const struct notice *n, const struct delivery_rcpt *r, const char *now,
 		.orcpt_type = text->type,
 		.orcpt = text->orcpt,
 		.final = text->final,
-		.action = MULE_DSN_FAILED,
+		.action = action,
 		.status = r->outcome.status,
 		.remote = n->remote,
 		.diagnostic = r->outcome.text,
 		.diagnostic_smtp = r->outcome.replied,
 		.last_attempt = now,
+		.will_retry = until,
 	};
+}
+
+/*
+ * As reported(); when nobody is to be told but the copy's reader, because the
+ * sender is nobody, then of every failure.
+ */
+static bool
+about(const struct notice *n, const struct delivery_rcpt *r,
+    enum mule_dsn_action *ret_action)
+{
+	if (n->made.to[0] != '\0')
+		return reported(n->d, r, ret_action);
+	*ret_action = MULE_DSN_FAILED;
+	return r->outcome.type == OUTCOME_FAILED;
 }
 
 static int
@@ -126,12 +176,12 @@ write_text(struct notice *n, const char *original, size_t len, char **ret_text,
 {
 	const struct delivery *d = n->d;
 	char now[CLOCK_DATE_MAX], arrival[CLOCK_DATE_MAX], by[CLOCK_DATE_MAX];
-	char msgid[400], boundary[64];
+	char until[CLOCK_DATE_MAX], msgid[400], boundary[64];
 	struct mule_dsn_rcpt *rcpts = calloc(d->nrcpts, sizeof(*rcpts));
 	struct rcpt_text *text = calloc(d->nrcpts, sizeof(*text));
 	struct mule_dsn dsn = {
 		.hostname = n->gw->cfg->node.hostname,
-		.to = n->sender,
+		.to = n->made.to,
 		.date = clock_date(clock_wall_s(), now),
 		.message_id = msgid,
 		.boundary = boundary,
@@ -146,17 +196,21 @@ write_text(struct notice *n, const char *original, size_t len, char **ret_text,
 	};
 	int rc = MULE_ENOMEM;
 
-	snprintf(
-	    msgid, sizeof(msgid), "%" PRIu64 ".dsn@%s", n->id, dsn.hostname);
-	snprintf(boundary, sizeof(boundary), "=_%" PRIu64 "_%016" PRIx64, n->id,
-	    gateway_random(n->gw, UINT64_MAX));
+	clock_date(d->expires_at, until);
+	snprintf(msgid, sizeof(msgid), "%" PRIu64 ".dsn@%s", n->made.id,
+	    dsn.hostname);
+	snprintf(boundary, sizeof(boundary), "=_%" PRIu64 "_%016" PRIx64,
+	    n->made.id, gateway_random(n->gw, UINT64_MAX));
 	if (rcpts != NULL && text != NULL) {
-		for (size_t i = 0; i < d->nrcpts; i++)
-			if (reported(d, &d->rcpts[i])) {
-				set_rcpt(n, &d->rcpts[i], now,
-				    &text[dsn.nrcpts], &rcpts[dsn.nrcpts]);
-				dsn.nrcpts++;
-			}
+		for (size_t i = 0; i < d->nrcpts; i++) {
+			enum mule_dsn_action action;
+
+			if (!about(n, &d->rcpts[i], &action))
+				continue;
+			set_rcpt(n, &d->rcpts[i], action, now, until,
+			    &text[dsn.nrcpts], &rcpts[dsn.nrcpts]);
+			dsn.nrcpts++;
+		}
 		rc = mule_dsn_write(&dsn, ret_text, ret_len, ret_8bit);
 	}
 	free(rcpts);
@@ -170,22 +224,18 @@ static int
 add(struct notice *n, const char *text, size_t len, bool eight)
 {
 	const struct delivery *d = n->d;
-	char from[64], to[SMTP_PATH_MAX + 32];
-	struct queue_rcpt r = {
-		.line = to,
-		.hop = n->route.hop,
-		.node = n->route.node,
-	};
+	char from[64], lines[2][SMTP_PATH_MAX + 32];
+	struct queue_rcpt r[2];
 	struct queue_message m = {
-		.id = n->id,
+		.id = n->made.id,
 		.origin = QUEUE_FROM_SELF,
 		.from_link = "",
 		.from_line = from,
 		.priority = d->priority,
 		.accepted_at = clock_wall_s(),
 		.size = len,
-		.rcpts = &r,
-		.nrcpts = 1,
+		.rcpts = r,
+		.nrcpts = n->nto,
 	};
 	struct body *b = NULL;
 	int rc = body_new(queue_tmp_dir(n->gw->queue), &b);
@@ -194,7 +244,14 @@ add(struct notice *n, const char *text, size_t len, bool eight)
 	 * the message it is about. */
 	snprintf(from, sizeof(from), "<> MT-PRIORITY=%d%s", d->priority,
 	    eight ? " BODY=8BITMIME" : "");
-	snprintf(to, sizeof(to), "<%s> NOTIFY=NEVER", n->sender);
+	memset(r, 0, sizeof(r));
+	for (size_t i = 0; i < n->nto; i++) {
+		snprintf(
+		    lines[i], sizeof(lines[i]), "<%s> NOTIFY=NEVER", n->to[i]);
+		r[i].line = lines[i];
+		r[i].hop = n->routes[i].hop;
+		r[i].node = n->routes[i].node;
+	}
 	m.expires_at =
 	    m.accepted_at + (int64_t)(n->gw->cfg->smtp.lifetime_us / 1000000);
 	if (rc == 0)
@@ -214,17 +271,34 @@ compose(struct notice *n, const char *message, size_t len)
 
 	if (!n->full)
 		len = mule_header_len(message, len);
+	/* What is not text does not fit into a report that is. */
+	if (!mule_is_text(message, len))
+		len = mule_header_len(message, len);
+	if (!mule_is_text(message, len))
+		len = 0;
 	rc = write_text(n, message, len, &text, &n_text, &eight);
 	if (rc == MULE_OK)
 		rc = add(n, text, n_text, eight);
 	free(text);
 	if (rc != QUEUE_OK)
-		return QUEUE_ENOMEM;
-	n->gw->stats.notified++;
-	log_event(GW_LOG_INFO, "notify.failed",
-	    "message=%" PRIu64 " about=%" PRIu64 " to=\"%s\"", n->id,
-	    n->d->message, n->sender);
-	return QUEUE_OK;
+		n->made.id = 0;
+	return rc == QUEUE_OK ? QUEUE_OK : QUEUE_ENOMEM;
+}
+
+void
+notify_committed(struct gateway *gw, const struct notified *n)
+{
+	char to[300];
+
+	if (n->id == 0)
+		return;
+	gw->stats.notified++;
+	log_event(GW_LOG_INFO, "notify.sent",
+	    "message=%" PRIu64 " about=%" PRIu64 " what=%s to=\"%s\"", n->id,
+	    n->about, n->what, log_vis(to, sizeof(to), n->to, strlen(n->to)));
+	for (size_t i = 0; i < 2; i++)
+		if (n->hops[i][0] != '\0')
+			sched_work(gw->sched, n->hops[i]);
 }
 
 /* The beginning of a file, which is all that is ever returned of it. */
@@ -273,48 +347,84 @@ on_body(void *ctx, int rc, const void *data, size_t len, int fd)
 
 /* --- whether there is one ----------------------------------------------------------------- */
 
-static bool
-any_reported(const struct delivery *d)
+static void
+add_reader(struct notice *n, const char *mailbox, struct smtp_str domain)
 {
-	for (size_t i = 0; i < d->nrcpts; i++)
-		if (reported(d, &d->rcpts[i]))
-			return true;
-	return false;
+	struct route *r = &n->routes[n->nto];
+
+	route_find(n->gw->cfg, domain, "", r);
+	if (r->type == ROUTE_NONE) {
+		log_event(GW_LOG_ERR, "notify.unroutable",
+		    "about=%" PRIu64 " to=\"%s\"", n->d->message, mailbox);
+		return;
+	}
+	memcpy(n->made.hops[n->nto], r->hop, sizeof(r->hop));
+	n->to[n->nto++] = mailbox;
 }
 
-/* Who it goes to, and by which hop; false: there is no way. */
-static bool
-address(struct notice *n)
+static void
+add_sender(struct notice *n, enum mule_dsn_action worst)
 {
 	struct smtp_envelope_line line;
 	struct smtp_mail_params p;
 
 	if (smtp_line_parse(str(n->d->from_line),
 		SMTP_PATH_NULL | SMTP_PATH_UTF8, &line) != SMTP_OK)
-		return false;
-	copy(n->sender, sizeof(n->sender), line.path.mailbox);
+		return;
+	copy(n->made.to, sizeof(n->made.to), line.path.mailbox);
 	if (smtp_mail_params_parse(line.params, &p, NULL) == SMTP_OK) {
-		n->full = p.ret == SMTP_RET_FULL;
+		/* RFC 3461 4.3: of failures only. */
+		n->full = p.ret == SMTP_RET_FULL && worst == MULE_DSN_FAILED;
 		if (p.has_envid)
 			decode(n->envid, sizeof(n->envid), p.envid);
 	}
-	route_find(n->gw->cfg, line.path.domain, "", &n->route);
-	return n->route.type != ROUTE_NONE;
+	add_reader(n, n->made.to, line.path.domain);
+}
+
+static void
+add_copy(struct notice *n)
+{
+	const char *copy_to = n->gw->cfg->smtp.bounce_copy;
+
+	if (strcmp(copy_to, n->made.to) != 0)
+		add_reader(n, copy_to, str(strrchr(copy_to, '@') + 1));
+}
+
+/*
+ * Somebody wants to know of every failure: also of those that no sender is told
+ * of, because there is none, or because he declined.
+ */
+static bool
+wants_copy(const struct gateway *gw, const struct delivery *d)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < d->nrcpts; i++)
+		failed = failed || d->rcpts[i].outcome.type == OUTCOME_FAILED;
+	return failed && gw->cfg->smtp.bounce_copy != NULL;
 }
 
 void
 notify_delivery(struct gateway *gw, const struct delivery *d,
     const char *remote, struct queue_txn *t, notify_done_cb *done, void *ctx)
 {
+	static const char *const names[] = {
+		[MULE_DSN_FAILED] = "failed",
+		[MULE_DSN_DELAYED] = "delayed",
+		[MULE_DSN_RELAYED] = "relayed",
+	};
+	const struct notified nothing = { .id = 0 };
+	enum mule_dsn_action worst = MULE_DSN_FAILED;
+	bool sender = any_reported(d, &worst), copied = wants_copy(gw, d);
 	struct notice *n;
 
-	if (!any_reported(d)) {
-		done(ctx, QUEUE_OK, t, "");
+	if (!sender && !copied) {
+		done(ctx, QUEUE_OK, t, &nothing);
 		return;
 	}
 	n = calloc(1, sizeof(*n));
 	if (n == NULL) {
-		done(ctx, QUEUE_ENOMEM, t, "");
+		done(ctx, QUEUE_ENOMEM, t, &nothing);
 		return;
 	}
 	n->gw = gw;
@@ -322,13 +432,17 @@ notify_delivery(struct gateway *gw, const struct delivery *d,
 	n->t = t;
 	n->done = done;
 	n->ctx = ctx;
+	n->made.about = d->message;
+	n->made.what = names[worst];
 	snprintf(n->remote, sizeof(n->remote), "%s", remote);
-	if (!address(n)) {
-		log_event(GW_LOG_ERR, "notify.unroutable",
-		    "about=%" PRIu64 " to=\"%s\"", d->message, n->sender);
+	if (sender)
+		add_sender(n, worst);
+	if (copied)
+		add_copy(n);
+	if (n->nto == 0) {
 		finish(n, QUEUE_OK);
 		return;
 	}
-	n->id = queue_new_id(gw->queue);
+	n->made.id = queue_new_id(gw->queue);
 	queue_body(gw->queue, d->message, on_body, n);
 }

@@ -121,7 +121,9 @@ struct queue_message {
 	int64_t deliver_by;    /* wall s; 0: no BY */
 	char by_mode;          /* 'R', 'N'; 0: no BY */
 	bool by_trace;
-	uint64_t size; /* octets of content, our Received included; when
+	int64_t warn_at; /* wall s: tell the sender of the delay; 0: never, or
+			  * he has been told */
+	uint64_t size;   /* octets of content, our Received included; when
 			* added, what the body has */
 	const struct queue_rcpt *rcpts;
 	size_t nrcpts;
@@ -157,12 +159,73 @@ void queue_txn_free(struct queue_txn **t);
 int queue_txn_add(
     struct queue_txn *t, const struct queue_message *m, struct body **body);
 
+/* A transport address of the P_MUL engine, as it is. */
+#define QUEUE_ADDRESS_LEN 20
+
 /*
  * Remember that (source, msid) came in over link, until expires_at.  If that
- * is already known, the whole transaction is not done: QUEUE_EEXIST.
+ * is already known, the whole transaction is not done: QUEUE_EEXIST.  What was
+ * kept of it while it was incomplete goes.
  */
-int queue_txn_tombstone(struct queue_txn *t, const char *link, uint32_t source,
-    uint32_t msid, int64_t expires_at);
+struct queue_tombstone {
+	uint32_t source, msid;
+	uint8_t priority; /* the P_MUL octet */
+	int64_t expires_at, committed_at;
+	uint8_t address[QUEUE_ADDRESS_LEN]; /* where its Ack goes */
+	bool owed; /* when read: it was committed in EMCON, and its Ack has
+		    * perhaps not left */
+};
+
+int queue_txn_tombstone(
+    struct queue_txn *t, const char *link, const struct queue_tombstone *x);
+
+/*
+ * EMCON of this node on link (node 0), or of another node there, from now on;
+ * since is now.  Stays until it is set again, also for a link that is not
+ * configured any more.
+ */
+struct queue_emcon {
+	uint32_t node;
+	bool on;
+	bool set; /* by an operator, or ended by the node's own Ack: it beats
+		   * the configuration; else only noted, so that it is known
+		   * which Acks are owed */
+	int64_t since; /* when read: when it was last turned on or off */
+};
+
+int queue_txn_emcon(
+    struct queue_txn *t, const char *link, const struct queue_emcon *e);
+
+/*
+ * How often the transmission msid was sent so far.  No error if it has ended
+ * meanwhile.
+ */
+int queue_txn_rounds(struct queue_txn *t, const char *link, uint32_t msid,
+    uint32_t rounds, uint32_t emcon_rounds);
+
+/*
+ * More records of a message that is coming in over link, as the P_MUL engine
+ * made them.  When all partial messages of the link would take more than limit
+ * octets, these are passed over: no error.
+ */
+struct queue_partial {
+	uint64_t id; /* when read */
+	uint32_t source, msid;
+	uint8_t priority;
+	uint32_t seq, total;
+	int64_t expires_at; /* its Expiry_Time */
+	int64_t keep_until; /* not needed after that: allows for the clocks */
+	uint8_t address[QUEUE_ADDRESS_LEN];
+	const uint8_t *records;
+	size_t len;
+};
+
+int queue_txn_partial(struct queue_txn *t, const char *link,
+    const struct queue_partial *p, size_t limit);
+
+/* It was lost: nothing of it is needed.  No error if nothing was kept. */
+int queue_txn_partial_end(
+    struct queue_txn *t, const char *link, uint32_t source, uint32_t msid);
 
 /*
  * The recipient has come to its end; the message goes with the last one.  If
@@ -174,6 +237,9 @@ int queue_txn_finish(struct queue_txn *t, uint64_t rcpt);
 /* Try the recipient again at next_at (0: at once); attempts grows by one. */
 int queue_txn_defer(
     struct queue_txn *t, uint64_t rcpt, int64_t next_at, const char *status);
+
+/* The sender has been told of the delay: warn_at becomes 0. */
+int queue_txn_warned(struct queue_txn *t, uint64_t message);
 
 /*
  * One P_MUL transmission of the recipients rcpts[0..nrcpts) of message, packed
@@ -195,6 +261,7 @@ struct queue_transmission {
 	size_t nnodes;
 	const uint64_t *rcpts;
 	size_t nrcpts;
+	uint32_t rounds, emcon_rounds; /* when read: queue_txn_rounds() */
 };
 
 int queue_txn_transmit(struct queue_txn *t, const struct queue_transmission *x,
@@ -258,6 +325,13 @@ void queue_expired(struct queue *q, int64_t now_s, size_t limit,
     queue_ready_cb *cb, void *ctx);
 
 /*
+ * At most limit messages whose warn_at has come, with all their recipients;
+ * they stay until queue_txn_warned().  Leases nothing.
+ */
+void queue_late(struct queue *q, int64_t now_s, size_t limit,
+    queue_ready_cb *cb, void *ctx);
+
+/*
  * One message by id, with all its recipients, or with those of one
  * transmission and node (transmission != 0): what a notification needs.
  * QUEUE_ENOTFOUND.  Leases nothing.
@@ -292,14 +366,25 @@ void queue_next_transmission(struct queue *q, const char *link,
  * At start-up: the tombstones of link that are not past now_s, newest last, at
  * most limit (the newest ones).
  */
-struct queue_tombstone {
-	uint32_t source, msid;
-	int64_t expires_at;
-};
 typedef void queue_tombstones_cb(
     void *ctx, int rc, const struct queue_tombstone *t, size_t n);
 void queue_tombstones(struct queue *q, const char *link, int64_t now_s,
     size_t limit, queue_tombstones_cb *cb, void *ctx);
+
+/* What was set of EMCON on link: this node first, then by number. */
+typedef void queue_emcon_cb(
+    void *ctx, int rc, const struct queue_emcon *e, size_t n);
+void queue_emcon(
+    struct queue *q, const char *link, queue_emcon_cb *cb, void *ctx);
+
+/*
+ * The next incomplete message of link that is not past now_s, by p->id > after,
+ * with all its records.  p NULL: there is none.  When its records cannot be
+ * read, rc says so, and p which one to pass over.
+ */
+typedef void queue_partial_cb(void *ctx, int rc, const struct queue_partial *p);
+void queue_next_partial(struct queue *q, const char *link, int64_t now_s,
+    uint64_t after, queue_partial_cb *cb, void *ctx);
 
 /*
  * For the operator: a page of the queue, in order of id, from id > after.  A
@@ -343,7 +428,7 @@ struct queue_stats {
 };
 void queue_stats(const struct queue *q, struct queue_stats *ret_s);
 
-/* Drop tombstones past now_s; called now and then. */
+/* Drop tombstones and partial messages past now_s; called now and then. */
 void queue_prune(struct queue *q, int64_t now_s);
 
 #endif

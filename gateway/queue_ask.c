@@ -130,12 +130,12 @@ queue_unlease(struct queue *q, const char *hop, uint64_t message)
 	uv_mutex_unlock(&q->lock);
 }
 
-void
-queue_expired(
-    struct queue *q, int64_t now_s, size_t limit, queue_ready_cb *cb, void *ctx)
+static void
+ask_by_time(struct queue *q,
+    int (*answer)(struct queue *q, struct queue_ask *a), int64_t now_s,
+    size_t limit, queue_ready_cb *cb, void *ctx)
 {
-	struct queue_ask *a =
-	    ask_new(q, NULL, queue_answer_expired, deliver_messages);
+	struct queue_ask *a = ask_new(q, NULL, answer, deliver_messages);
 
 	if (a == NULL) {
 		cb(ctx, QUEUE_ENOMEM, NULL, 0, false);
@@ -146,6 +146,20 @@ queue_expired(
 	a->cb.ready = cb;
 	a->ctx = ctx;
 	ask(q, a);
+}
+
+void
+queue_expired(
+    struct queue *q, int64_t now_s, size_t limit, queue_ready_cb *cb, void *ctx)
+{
+	ask_by_time(q, queue_answer_expired, now_s, limit, cb, ctx);
+}
+
+void
+queue_late(
+    struct queue *q, int64_t now_s, size_t limit, queue_ready_cb *cb, void *ctx)
+{
+	ask_by_time(q, queue_answer_late, now_s, limit, cb, ctx);
 }
 
 void
@@ -305,7 +319,7 @@ queue_next_transmission(struct queue *q, const char *link, const uint64_t *skip,
 	ask(q, a);
 }
 
-/* --- tombstones and lists ------------------------------------------------ */
+/* --- what links find again ----------------------------------------------- */
 
 static void
 deliver_tombstones(struct queue_job *j)
@@ -334,6 +348,60 @@ queue_tombstones(struct queue *q, const char *link, int64_t now_s, size_t limit,
 	a->ctx = ctx;
 	ask(q, a);
 }
+
+static void
+deliver_emcon(struct queue_job *j)
+{
+	struct queue_ask *a = ask_of(j);
+	bool ok = j->rc == QUEUE_OK;
+
+	a->cb.emcon(a->ctx, j->rc, ok ? a->rows : NULL, ok ? a->n : 0);
+	ask_free(a);
+}
+
+void
+queue_emcon(struct queue *q, const char *link, queue_emcon_cb *cb, void *ctx)
+{
+	struct queue_ask *a =
+	    ask_new(q, link, queue_answer_emcon, deliver_emcon);
+
+	if (a == NULL) {
+		cb(ctx, QUEUE_ENOMEM, NULL, 0);
+		return;
+	}
+	a->cb.emcon = cb;
+	a->ctx = ctx;
+	ask(q, a);
+}
+
+static void
+deliver_partial(struct queue_job *j)
+{
+	struct queue_ask *a = ask_of(j);
+
+	a->cb.partial(a->ctx, j->rc, a->rows);
+	ask_free(a);
+}
+
+void
+queue_next_partial(struct queue *q, const char *link, int64_t now_s,
+    uint64_t after, queue_partial_cb *cb, void *ctx)
+{
+	struct queue_ask *a =
+	    ask_new(q, link, queue_answer_partial, deliver_partial);
+
+	if (a == NULL) {
+		cb(ctx, QUEUE_ENOMEM, NULL);
+		return;
+	}
+	a->now_s = now_s;
+	a->id = after;
+	a->cb.partial = cb;
+	a->ctx = ctx;
+	ask(q, a);
+}
+
+/* --- lists --------------------------------------------------------------- */
 
 static void
 deliver_list(struct queue_job *j)

@@ -13,8 +13,7 @@
 
 struct queue_db {
 	sqlite3 *db;
-	sqlite3_stmt **stmts;
-	size_t nstmts;
+	sqlite3_stmt *stmts[QUEUE_STMTS_MAX];
 	sqlite3_stmt *control[7];
 	uint64_t commits;
 	int wal_pages;
@@ -159,21 +158,20 @@ prepare(struct queue_db *d, const char *sql, sqlite3_stmt **ret_s)
 }
 
 int
-queue_db_prepare(struct queue_db *db, const char *const *sql, size_t n)
+queue_db_prepare(
+    struct queue_db *db, const char *const *sql, size_t first, size_t n)
 {
+	size_t controls = sizeof(control_sql) / sizeof(control_sql[0]);
 	int rc = QUEUE_OK;
 
-	assert(db->stmts == NULL);
-	db->stmts = calloc(n, sizeof(sqlite3_stmt *));
-	if (db->stmts == NULL)
-		return QUEUE_ENOMEM;
-	db->nstmts = n;
-	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
+	assert(n <= QUEUE_STMTS_MAX);
+	for (size_t i = first; rc == QUEUE_OK && i < n; i++) {
+		assert(db->stmts[i] == NULL);
 		rc = prepare(db, sql[i], &db->stmts[i]);
-	for (size_t i = 0;
-	     rc == QUEUE_OK && i < sizeof(control_sql) / sizeof(control_sql[0]);
-	     i++)
-		rc = prepare(db, control_sql[i], &db->control[i]);
+	}
+	for (size_t i = 0; rc == QUEUE_OK && i < controls; i++)
+		if (db->control[i] == NULL)
+			rc = prepare(db, control_sql[i], &db->control[i]);
 	return rc;
 }
 
@@ -186,14 +184,13 @@ queue_db_close(struct queue_db **db)
 	if (d == NULL)
 		return;
 	/* What a finalizer returns is the error of the last step, told then. */
-	for (size_t i = 0; i < d->nstmts; i++)
+	for (size_t i = 0; i < QUEUE_STMTS_MAX; i++)
 		(void)sqlite3_finalize(d->stmts[i]);
 	for (size_t i = 0; i < sizeof(d->control) / sizeof(d->control[0]); i++)
 		(void)sqlite3_finalize(d->control[i]);
 	rc = sqlite3_close(d->db);
 	assert(rc == SQLITE_OK);
 	(void)rc;
-	free(d->stmts);
 	free(d);
 	*db = NULL;
 }
@@ -336,7 +333,7 @@ queue_stmt(struct queue_db *db, size_t which)
 {
 	struct queue_stmt s = { .db = db, .s = db->stmts[which] };
 
-	assert(which < db->nstmts && !sqlite3_stmt_busy(s.s));
+	assert(s.s != NULL && !sqlite3_stmt_busy(s.s));
 	return s;
 }
 

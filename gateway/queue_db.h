@@ -67,8 +67,15 @@ int queue_schema_open(const char *path, struct queue_shim *shim,
 int queue_db_open(const char *path, struct queue_shim *shim, bool read_only,
     struct queue_db **ret_db);
 
-/* Prepare sql[0..n), which lives as long as the connection. */
-int queue_db_prepare(struct queue_db *db, const char *const *sql, size_t n);
+/*
+ * Prepare sql[first..n), which lives as long as the connection, under these
+ * numbers.  Several files share a connection: queue_link.c begins where the
+ * others end.
+ */
+#define QUEUE_LINK_FIRST 40
+#define QUEUE_STMTS_MAX 64
+int queue_db_prepare(
+    struct queue_db *db, const char *const *sql, size_t first, size_t n);
 
 /* Harmless when *db is NULL. */
 void queue_db_close(struct queue_db **db);
@@ -116,7 +123,7 @@ struct queue_stmt {
 	int rc;
 };
 
-/* Statement number which of queue_db_prepare()'s table, ready to be bound. */
+/* Statement number which, ready to be bound. */
 struct queue_stmt queue_stmt(struct queue_db *db, size_t which);
 
 /* Bind the next parameter.  Text and blobs must stay until queue_stmt_end(). */

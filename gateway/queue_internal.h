@@ -8,6 +8,7 @@
  *	queue_commit.c  group commit
  *	queue_write.c   what each step does to the tables (writer)
  *	queue_read.c    what each question reads from them (reader)
+ *	queue_link.c    both, for what links find again after a restart
  *	queue_lease.c   who works on what, in memory
  *	queue_spool.c   files: spool/, tmp/, lock
  *	queue_recover.c what start-up does with what it finds
@@ -47,6 +48,9 @@
 /* Pages in the log after which the writer moves them into the database. */
 #define QUEUE_CHECKPOINT_PAGES 1000
 
+/* An Ack may leave so long after the end of EMCON; then it is not owed. */
+#define QUEUE_OWED_S 3600
+
 /* --- memory that goes as a whole (queue_txn.c) --------------------------- */
 
 struct queue_arena {
@@ -82,11 +86,16 @@ enum queue_step_kind {
 	QUEUE_STEP_TOMBSTONE,
 	QUEUE_STEP_FINISH,
 	QUEUE_STEP_DEFER,
+	QUEUE_STEP_WARNED,
 	QUEUE_STEP_TRANSMIT,
 	QUEUE_STEP_END, /* acknowledged or given up: the same rows go */
 	QUEUE_STEP_QUARANTINE,
 	QUEUE_STEP_DUE,
 	QUEUE_STEP_PRUNE,
+	QUEUE_STEP_EMCON,
+	QUEUE_STEP_ROUNDS,
+	QUEUE_STEP_PARTIAL,
+	QUEUE_STEP_PARTIAL_END,
 };
 
 /* Arguments of the smaller steps share fields; queue_txn.c says which. */
@@ -100,9 +109,18 @@ struct queue_step {
 	struct queue_message message;
 	struct body *body;
 	struct queue_transmission transmission;
-	uint8_t *data; /* payload (malloc'd) or quarantined octets (arena) */
-	size_t data_len, size;
-	bool placed; /* its file is in spool/ */
+	union {
+		struct queue_tombstone tombstone;
+		struct queue_emcon emcon;
+		struct queue_partial partial;
+		struct {
+			uint32_t all, emcon;
+		} rounds;
+	} of;
+	uint8_t *data; /* payload (malloc'd); quarantined octets or records of
+			* a partial message (arena) */
+	size_t data_len, size; /* size also: the limit of partial messages */
+	bool placed;           /* its file is in spool/ */
 };
 TAILQ_HEAD(queue_steps, queue_step);
 
@@ -178,6 +196,8 @@ struct queue_ask {
 		queue_body_cb *body;
 		queue_transmission_cb *transmission;
 		queue_tombstones_cb *tombstones;
+		queue_emcon_cb *emcon;
+		queue_partial_cb *partial;
 		queue_list_cb *list;
 		queue_quarantine_cb *quarantine;
 	} cb;
@@ -187,10 +207,10 @@ struct queue_ask {
 int queue_answer_ready(struct queue *q, struct queue_ask *a);
 int queue_answer_due(struct queue *q, struct queue_ask *a);
 int queue_answer_expired(struct queue *q, struct queue_ask *a);
+int queue_answer_late(struct queue *q, struct queue_ask *a);
 int queue_answer_message(struct queue *q, struct queue_ask *a);
 int queue_answer_body(struct queue *q, struct queue_ask *a);
 int queue_answer_transmission(struct queue *q, struct queue_ask *a);
-int queue_answer_tombstones(struct queue *q, struct queue_ask *a);
 int queue_answer_list(struct queue *q, struct queue_ask *a);
 int queue_answer_quarantine(struct queue *q, struct queue_ask *a);
 
@@ -314,6 +334,15 @@ void queue_checkpoint(struct queue *q);
 int queue_write_prepare(struct queue_db *db);
 int queue_write_step(
     struct queue *q, struct queue_txn *t, struct queue_step *st);
+
+/* queue_link.c: the same for what links find again. */
+int queue_link_prepare(struct queue_db *db, bool write);
+int queue_link_step(struct queue *q, const struct queue_step *st);
+/* *again becomes true when there is more than one batch. */
+int queue_link_prune(struct queue *q, int64_t now_s, bool *again);
+int queue_answer_tombstones(struct queue *q, struct queue_ask *a);
+int queue_answer_emcon(struct queue *q, struct queue_ask *a);
+int queue_answer_partial(struct queue *q, struct queue_ask *a);
 
 /* queue_recover.c: before queue.db is opened, and before the threads start. */
 int queue_recover_check(

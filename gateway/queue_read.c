@@ -22,13 +22,13 @@ enum sql {
 	RCPTS_ALL,
 	RCPTS_NODE,
 	EXPIRED_NEXT,
+	LATE_NEXT,
 	MESSAGE,
 	BODY,
 	BODY_DATA,
 	TRANSMISSIONS,
 	DESTINATIONS,
 	PAYLOAD_DATA,
-	TOMBSTONES,
 	LIST,
 	QUARANTINE,
 };
@@ -73,23 +73,24 @@ static const char *const sql[] = {
 	    "  SELECT 1 FROM recipient INDEXED BY recipient_message"
 	    "  WHERE message_id = message.id AND state <> 'sent')"
 	    " ORDER BY expires_at, id LIMIT 1",
+	[LATE_NEXT] =
+	    "SELECT warn_at, id FROM message INDEXED BY message_warn"
+	    " WHERE warn_at > 0 AND warn_at <= ?1"
+	    " AND (warn_at, id) > (?2, ?3) ORDER BY warn_at, id LIMIT 1",
 	[MESSAGE] =
 	    "SELECT origin, from_link, from_line, priority, accepted_at,"
-	    " expires_at, deliver_by, by_mode, by_trace, size"
+	    " expires_at, deliver_by, by_mode, by_trace, size, warn_at"
 	    " FROM message WHERE id = ?1",
 	[BODY] = "SELECT size, in_file FROM message WHERE id = ?1",
 	[BODY_DATA] = "SELECT data FROM body WHERE message_id = ?1",
 	[TRANSMISSIONS] =
 	    "SELECT id, message_id, grp, msid, priority, expires_at, size,"
-	    " in_file FROM transmission INDEXED BY transmission_link"
+	    " in_file, rounds, emcon_rounds FROM transmission INDEXED BY "
+	    "transmission_link"
 	    " WHERE link = ?1 ORDER BY priority, id",
 	[DESTINATIONS] = "SELECT node, seq FROM destination"
 			 " WHERE transmission_id = ?1 ORDER BY node",
 	[PAYLOAD_DATA] = "SELECT data FROM payload WHERE transmission_id = ?1",
-	[TOMBSTONES] =
-	    "SELECT source, msid, expires_at FROM tombstone"
-	    " INDEXED BY tombstone_link WHERE link = ?1 AND expires_at > ?2"
-	    " ORDER BY id DESC LIMIT ?3",
 	[LIST] = "SELECT m.id, m.origin, m.from_line, r.line, h.name, r.state,"
 		 " r.status, r.node, r.attempts, m.priority, m.accepted_at,"
 		 " r.next_at, m.expires_at, m.size"
@@ -104,7 +105,9 @@ static const char *const sql[] = {
 int
 queue_read_prepare(struct queue_db *db)
 {
-	return queue_db_prepare(db, sql, sizeof(sql) / sizeof(sql[0]));
+	int rc = queue_db_prepare(db, sql, 0, sizeof(sql) / sizeof(sql[0]));
+
+	return rc == QUEUE_OK ? queue_link_prepare(db, false) : rc;
 }
 
 /* Room for element number a->n of an array in the answer. */
@@ -207,6 +210,7 @@ load_message(
 		.by_mode = (char)queue_col_int(&s, 7),
 		.by_trace = queue_col_int(&s, 8) != 0,
 		.size = (uint64_t)queue_col_int(&s, 9),
+		.warn_at = queue_col_int(&s, 10),
 	};
 	rc = s.rc;
 	queue_stmt_end(&s);
@@ -349,6 +353,31 @@ queue_answer_expired(struct queue *q, struct queue_ask *a)
 		if (a->more)
 			break;
 		s = queue_stmt(q->reader, RCPTS_OPEN);
+		queue_put_int(&s, (int64_t)p.message);
+		rc = append_message(q, a, p.message, &s);
+		if (rc != QUEUE_OK)
+			break;
+	}
+	return rc < 0 ? rc : QUEUE_OK;
+}
+
+int
+queue_answer_late(struct queue *q, struct queue_ask *a)
+{
+	struct place p = { .key = INT64_MIN };
+	struct queue_stmt s;
+	int rc;
+
+	for (;;) {
+		s = queue_stmt(q->reader, LATE_NEXT);
+		queue_put_int(&s, a->now_s);
+		rc = next_place(&s, &p);
+		if (rc != 1)
+			break;
+		a->more = a->n == a->limit;
+		if (a->more)
+			break;
+		s = queue_stmt(q->reader, RCPTS_ALL);
 		queue_put_int(&s, (int64_t)p.message);
 		rc = append_message(q, a, p.message, &s);
 		if (rc != QUEUE_OK)
@@ -566,6 +595,8 @@ find_transmission(struct queue *q, struct queue_ask *a,
 		.msid = (uint32_t)queue_col_int(&s, 3),
 		.priority = (uint8_t)queue_col_int(&s, 4),
 		.expires_at = queue_col_int(&s, 5),
+		.rounds = (uint32_t)queue_col_int(&s, 8),
+		.emcon_rounds = (uint32_t)queue_col_int(&s, 9),
 	};
 	a->data_len = (size_t)queue_col_int(&s, 6);
 	*ret_in_file = queue_col_int(&s, 7) != 0;
@@ -593,46 +624,7 @@ queue_answer_transmission(struct queue *q, struct queue_ask *a)
 		       : load_blob(q, a, PAYLOAD_DATA, x->id);
 }
 
-/* --- tombstones and lists ------------------------------------------------ */
-
-/* The newest came first, because of the limit; they are told last. */
-static void
-reverse(struct queue_tombstone *t, size_t n)
-{
-	for (size_t i = 0; i < n / 2; i++) {
-		struct queue_tombstone x = t[i];
-
-		t[i] = t[n - 1 - i];
-		t[n - 1 - i] = x;
-	}
-}
-
-int
-queue_answer_tombstones(struct queue *q, struct queue_ask *a)
-{
-	struct queue_stmt s = queue_stmt(q->reader, TOMBSTONES);
-	struct queue_tombstone *t;
-	int rc;
-
-	queue_put_text(&s, a->text);
-	queue_put_int(&s, a->now_s);
-	queue_put_int(&s, sql_limit(a->limit));
-	while ((rc = queue_stmt_step(&s)) == 1) {
-		t = grow(a, a->rows, sizeof(*t));
-		if (t == NULL) {
-			queue_stmt_end(&s);
-			return QUEUE_ENOMEM;
-		}
-		a->rows = t;
-		t[a->n++] = (struct queue_tombstone){
-			.source = (uint32_t)queue_col_int(&s, 0),
-			.msid = (uint32_t)queue_col_int(&s, 1),
-			.expires_at = queue_col_int(&s, 2),
-		};
-	}
-	reverse(a->rows, a->n);
-	return rc;
-}
+/* --- lists --------------------------------------------------------------- */
 
 static int
 list_row(struct queue_ask *a, struct queue_stmt *s)

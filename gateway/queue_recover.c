@@ -218,7 +218,8 @@ queue_recover(struct queue *q, char *errbuf, size_t errcap)
 	int rc = queue_db_open(q->files.db_path, &q->shim, true, &r.db);
 
 	if (rc == QUEUE_OK)
-		rc = queue_db_prepare(r.db, sql, sizeof(sql) / sizeof(sql[0]));
+		rc = queue_db_prepare(
+		    r.db, sql, 0, sizeof(sql) / sizeof(sql[0]));
 	if (rc == QUEUE_OK)
 		rc = empty_tmp(&r);
 	if (rc == QUEUE_OK)

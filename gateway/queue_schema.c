@@ -133,8 +133,66 @@ static const char version_1[] =
     " PRIMARY KEY (name, node)"
     ") STRICT, WITHOUT ROWID;";
 
+/*
+ * EMCON that an operator set, and what a restart must not cost air time for:
+ * to whom Acks are owed, which rounds were sent, what came in of a message.
+ */
+static const char version_2[] =
+    /* Node 0 is this node itself.  is_set: not just what was configured. */
+    "CREATE TABLE emcon ("
+    " link TEXT NOT NULL,"
+    " node INTEGER NOT NULL,"
+    " is_on INTEGER NOT NULL CHECK (is_on IN (0, 1)),"
+    " is_set INTEGER NOT NULL CHECK (is_set IN (0, 1)),"
+    " since INTEGER NOT NULL,"
+    " began_at INTEGER NOT NULL,"
+    " PRIMARY KEY (link, node)"
+    ") STRICT, WITHOUT ROWID;"
+
+    /* Older ones: nothing is owed, because nobody knows to whom. */
+    "ALTER TABLE tombstone ADD COLUMN address BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE tombstone ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tombstone ADD COLUMN committed_at INTEGER NOT NULL DEFAULT 0;"
+
+    "ALTER TABLE transmission ADD COLUMN rounds INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE transmission"
+    " ADD COLUMN emcon_rounds INTEGER NOT NULL DEFAULT 0;"
+
+    /* size: octets of its pieces. */
+    "CREATE TABLE partial ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " link TEXT NOT NULL,"
+    " source INTEGER NOT NULL,"
+    " msid INTEGER NOT NULL,"
+    " priority INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL,"
+    " total INTEGER NOT NULL,"
+    " expires_at INTEGER NOT NULL,"
+    " keep_until INTEGER NOT NULL,"
+    " address BLOB NOT NULL,"
+    " size INTEGER NOT NULL,"
+    " UNIQUE (link, source, msid)"
+    ") STRICT;"
+    "CREATE INDEX partial_link ON partial (link, id);"
+    "CREATE INDEX partial_old ON partial (keep_until);"
+
+    "CREATE TABLE partial_piece ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " partial_id INTEGER NOT NULL"
+    "  REFERENCES partial (id) ON DELETE CASCADE,"
+    " data BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX piece_partial ON partial_piece (partial_id, id);";
+
+/* When the sender is to be told of the delay; 0: never, or he has been. */
+static const char version_3[] =
+    "ALTER TABLE message ADD COLUMN warn_at INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX message_warn ON message (warn_at) WHERE warn_at > 0;";
+
 static const char *const migrations[] = {
 	version_1,
+	version_2,
+	version_3,
 };
 #define VERSION_NOW ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 

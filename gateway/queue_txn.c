@@ -231,17 +231,79 @@ queue_txn_add(
 }
 
 int
-queue_txn_tombstone(struct queue_txn *t, const char *link, uint32_t source,
-    uint32_t msid, int64_t expires_at)
+queue_txn_tombstone(
+    struct queue_txn *t, const char *link, const struct queue_tombstone *x)
 {
 	struct queue_step *st = queue_txn_step(t, QUEUE_STEP_TOMBSTONE);
 
 	if (st == NULL)
 		return QUEUE_ENOMEM;
 	st->link = link;
+	st->of.tombstone = *x;
+	return append(t, st, copy_text(&t->arena, &st->link));
+}
+
+int
+queue_txn_emcon(
+    struct queue_txn *t, const char *link, const struct queue_emcon *e)
+{
+	struct queue_step *st = queue_txn_step(t, QUEUE_STEP_EMCON);
+
+	if (st == NULL)
+		return QUEUE_ENOMEM;
+	st->link = link;
+	st->of.emcon = *e;
+	return append(t, st, copy_text(&t->arena, &st->link));
+}
+
+int
+queue_txn_rounds(struct queue_txn *t, const char *link, uint32_t msid,
+    uint32_t rounds, uint32_t emcon_rounds)
+{
+	struct queue_step *st = queue_txn_step(t, QUEUE_STEP_ROUNDS);
+
+	if (st == NULL)
+		return QUEUE_ENOMEM;
+	st->link = link;
+	st->msid = msid;
+	st->of.rounds.all = rounds;
+	st->of.rounds.emcon = emcon_rounds;
+	return append(t, st, copy_text(&t->arena, &st->link));
+}
+
+int
+queue_txn_partial(struct queue_txn *t, const char *link,
+    const struct queue_partial *p, size_t limit)
+{
+	struct queue_step *st = queue_txn_step(t, QUEUE_STEP_PARTIAL);
+	void *kept;
+
+	if (st == NULL)
+		return QUEUE_ENOMEM;
+	st->link = link;
+	st->of.partial = *p;
+	st->of.partial.records = NULL;
+	st->size = limit;
+	st->data_len = p->len;
+	if (!copy_text(&t->arena, &st->link) ||
+	    !copy(&t->arena, p->records, p->len, 1, &kept))
+		return append(t, st, false);
+	st->data = kept;
+	t->bytes += p->len;
+	return append(t, st, true);
+}
+
+int
+queue_txn_partial_end(
+    struct queue_txn *t, const char *link, uint32_t source, uint32_t msid)
+{
+	struct queue_step *st = queue_txn_step(t, QUEUE_STEP_PARTIAL_END);
+
+	if (st == NULL)
+		return QUEUE_ENOMEM;
+	st->link = link;
 	st->source = source;
 	st->msid = msid;
-	st->at = expires_at;
 	return append(t, st, copy_text(&t->arena, &st->link));
 }
 
@@ -253,6 +315,17 @@ queue_txn_finish(struct queue_txn *t, uint64_t rcpt)
 	if (st == NULL)
 		return QUEUE_ENOMEM;
 	st->id = rcpt;
+	return append(t, st, true);
+}
+
+int
+queue_txn_warned(struct queue_txn *t, uint64_t message)
+{
+	struct queue_step *st = queue_txn_step(t, QUEUE_STEP_WARNED);
+
+	if (st == NULL)
+		return QUEUE_ENOMEM;
+	st->id = message;
 	return append(t, st, true);
 }
 

@@ -19,6 +19,7 @@ enum sql {
 	HOP_ADD,
 	HOP_FIND,
 	MESSAGE_ADD,
+	MESSAGE_WARNED,
 	MESSAGE_DROP,
 	BODY_ADD,
 	RCPT_ADD,
@@ -35,14 +36,12 @@ enum sql {
 	DESTINATION_DROP,
 	DESTINATION_DROP_EMPTY,
 	DESTINATION_FIND_EMPTY,
-	TOMBSTONE_ADD,
 	QUARANTINE_ADD,
 	QUARANTINE_TRIM,
 	MSID_LAST,
 	MSID_SET,
 	SEQ_NEXT,
 	DUE,
-	PRUNE_TOMBSTONES,
 	PRUNE_HOPS,
 };
 
@@ -52,8 +51,9 @@ static const char *const sql[] = {
 	[MESSAGE_ADD] =
 	    "INSERT INTO message (id, origin, from_link, from_line, priority,"
 	    " accepted_at, expires_at, deliver_by, by_mode, by_trace, size,"
-	    " in_file)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	    " in_file, warn_at)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+	[MESSAGE_WARNED] = "UPDATE message SET warn_at = 0 WHERE id = ?1",
 	[MESSAGE_DROP] = "DELETE FROM message WHERE id = ?1 AND NOT EXISTS ("
 			 " SELECT 1 FROM recipient INDEXED BY recipient_message"
 			 " WHERE message_id = ?1)"
@@ -105,10 +105,6 @@ static const char *const sql[] = {
 	    "SELECT 1 FROM destination AS d WHERE d.transmission_id = ?1"
 	    " AND NOT EXISTS (SELECT 1 FROM recipient AS r"
 	    "  WHERE r.transmission_id = ?1 AND r.node = d.node) LIMIT 1",
-	[TOMBSTONE_ADD] =
-	    "INSERT INTO tombstone (link, source, msid, expires_at)"
-	    " VALUES (?1, ?2, ?3, ?4)"
-	    " ON CONFLICT (link, source, msid) DO NOTHING",
 	[QUARANTINE_ADD] = "INSERT INTO quarantine (link, source, msid, at, "
 			   "reason, size, data)"
 			   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -131,10 +127,6 @@ static const char *const sql[] = {
 		" SELECT id FROM recipient INDEXED BY recipient_waiting"
 		" WHERE state = 'waiting' AND next_at <= ?1"
 		" ORDER BY next_at LIMIT ?2)",
-	[PRUNE_TOMBSTONES] =
-	    "DELETE FROM tombstone WHERE id IN ("
-	    " SELECT id FROM tombstone INDEXED BY tombstone_expiry"
-	    " WHERE expires_at <= ?1 LIMIT ?2)",
 	[PRUNE_HOPS] = "DELETE FROM hop WHERE id IN ("
 		       " SELECT id FROM hop WHERE NOT EXISTS ("
 		       "  SELECT 1 FROM recipient INDEXED BY recipient_hop"
@@ -144,7 +136,9 @@ static const char *const sql[] = {
 int
 queue_write_prepare(struct queue_db *db)
 {
-	return queue_db_prepare(db, sql, sizeof(sql) / sizeof(sql[0]));
+	int rc = queue_db_prepare(db, sql, 0, sizeof(sql) / sizeof(sql[0]));
+
+	return rc == QUEUE_OK ? queue_link_prepare(db, true) : rc;
 }
 
 struct write {
@@ -347,6 +341,7 @@ add_message(struct write *w, struct queue_step *st)
 	queue_put_int(&s, m->by_trace);
 	queue_put_int(&s, (int64_t)m->size);
 	queue_put_int(&s, body_memory(st->body) == NULL);
+	queue_put_int(&s, m->warn_at);
 	w->t->delta.messages++;
 	return queue_stmt_run(&s);
 }
@@ -386,6 +381,16 @@ find_rcpt(struct write *w, uint64_t id, struct found *ret_f)
 	ret_f->node = queue_col_int(&s, 2);
 	queue_stmt_end(&s);
 	return QUEUE_OK;
+}
+
+/* Also if the message has gone meanwhile: then nothing is left to do. */
+static int
+step_warned(struct write *w, struct queue_step *st)
+{
+	struct queue_stmt s = queue_stmt(w->db, MESSAGE_WARNED);
+
+	queue_put_int(&s, (int64_t)st->id);
+	return queue_stmt_run(&s);
 }
 
 static int
@@ -600,18 +605,6 @@ step_end(struct write *w, struct queue_step *st)
 /* --- the rest ------------------------------------------------------------ */
 
 static int
-step_tombstone(struct write *w, struct queue_step *st)
-{
-	struct queue_stmt s = queue_stmt(w->db, TOMBSTONE_ADD);
-
-	queue_put_text(&s, st->link);
-	queue_put_int(&s, st->source);
-	queue_put_int(&s, st->msid);
-	queue_put_int(&s, st->at);
-	return must_change(w, &s, QUEUE_EEXIST);
-}
-
-static int
 step_quarantine(struct write *w, struct queue_step *st)
 {
 	struct queue_stmt s = queue_stmt(w->db, QUARANTINE_ADD);
@@ -651,15 +644,11 @@ step_due(struct write *w, struct queue_step *st)
 static int
 step_prune(struct write *w, struct queue_step *st)
 {
-	struct queue_stmt s = queue_stmt(w->db, PRUNE_TOMBSTONES);
-	int rc;
+	struct queue_stmt s;
+	int rc = queue_link_prune(w->q, st->at, &w->t->again);
 
-	queue_put_int(&s, st->at);
-	queue_put_int(&s, QUEUE_BATCH);
-	rc = queue_stmt_run(&s);
 	if (rc != QUEUE_OK)
 		return rc;
-	w->t->again = queue_db_changes(w->db) == QUEUE_BATCH;
 	s = queue_stmt(w->db, PRUNE_HOPS);
 	queue_put_int(&s, QUEUE_BATCH);
 	rc = queue_stmt_run(&s);
@@ -675,14 +664,19 @@ queue_write_step(struct queue *q, struct queue_txn *t, struct queue_step *st)
 
 	switch (st->kind) {
 	case QUEUE_STEP_ADD: return step_add(&w, st);
-	case QUEUE_STEP_TOMBSTONE: return step_tombstone(&w, st);
 	case QUEUE_STEP_FINISH: return step_finish(&w, st);
 	case QUEUE_STEP_DEFER: return step_defer(&w, st);
+	case QUEUE_STEP_WARNED: return step_warned(&w, st);
 	case QUEUE_STEP_TRANSMIT: return step_transmit(&w, st);
 	case QUEUE_STEP_END: return step_end(&w, st);
 	case QUEUE_STEP_QUARANTINE: return step_quarantine(&w, st);
 	case QUEUE_STEP_DUE: return step_due(&w, st);
 	case QUEUE_STEP_PRUNE: return step_prune(&w, st);
+	case QUEUE_STEP_TOMBSTONE:
+	case QUEUE_STEP_EMCON:
+	case QUEUE_STEP_ROUNDS:
+	case QUEUE_STEP_PARTIAL:
+	case QUEUE_STEP_PARTIAL_END: return queue_link_step(q, st);
 	}
 	return QUEUE_EINVAL;
 }

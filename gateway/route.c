@@ -16,6 +16,7 @@ route_find(const struct cfg *cfg, struct smtp_str domain, const char *from_link,
 	switch (r->via) {
 	case CFG_VIA_SMTP:
 		ret_r->type = ROUTE_SMTP;
+		ret_r->ours = strcmp(r->domain, "*") != 0;
 		snprintf(
 		    ret_r->hop, sizeof(ret_r->hop), "smtp:%s", r->host.text);
 		break;
@@ -36,6 +37,23 @@ route_find(const struct cfg *cfg, struct smtp_str domain, const char *from_link,
 		    r->via_link->name);
 		break;
 	}
+}
+
+enum cfg_route_tls
+route_tls(const struct cfg *cfg, const char *hop)
+{
+	const struct cfg_route *r = NULL;
+
+	if (strncmp(hop, "mx:", 3) == 0) {
+		r = cfg_route_find(cfg, hop + 3, strlen(hop + 3));
+	} else if (strncmp(hop, "smtp:", 5) == 0) {
+		/* Routes to the same host have the same. */
+		for (size_t i = 0; i < cfg->nroutes && r == NULL; i++)
+			if (cfg->routes[i].via == CFG_VIA_SMTP &&
+			    strcmp(cfg->routes[i].host.text, hop + 5) == 0)
+				r = &cfg->routes[i];
+	}
+	return r != NULL ? r->tls : CFG_ROUTE_TLS_MAY;
 }
 
 bool

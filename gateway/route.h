@@ -33,12 +33,17 @@ struct route {
 	enum route_type type;
 	char hop[ROUTE_HOP_MAX]; /* the key of queue.h; "" for NONE and BACK */
 	uint32_t node;           /* MULE: Destination_ID */
+	bool ours; /* SMTP: mail for our side of the radio, not relaying: the
+		    * route is for a domain, not for everything */
 	const struct cfg_link *link; /* MULE */
 };
 
 /* from_link: the link a message came by, or "" if it did not come by MULE. */
 void route_find(const struct cfg *cfg, struct smtp_str domain,
     const char *from_link, struct route *ret_r);
+
+/* How TLS is to be used towards an SMTP hop, "smtp:..." or "mx:...". */
+enum cfg_route_tls route_tls(const struct cfg *cfg, const char *hop);
 
 /*
  * The group of the link that has the most of the nodes, the smallest among

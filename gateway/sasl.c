@@ -36,6 +36,7 @@ struct sasl_session {
 	Gsasl *gsasl;
 	Gsasl_session *session;
 	char *out;
+	bool finished; /* but for the client's nod to our last words */
 	char user[SASL_USER_MAX + 1];
 };
 
@@ -360,31 +361,44 @@ sasl_session_free(struct sasl_session **sp)
 	free(s);
 }
 
-enum sasl_result
-sasl_session_step(struct sasl_session *s, const char *in, const char **ret_out)
+/* The mechanism is content; are we? */
+static enum sasl_result
+judge(struct sasl_session *s)
 {
-	const char *name;
-	int rc;
+	const char *name = gsasl_property_fast(s->session, GSASL_AUTHID);
 
-	if (in != NULL && strcmp(in, "=") == 0)
-		in = "";
-	gsasl_free(s->out);
-	s->out = NULL;
-	rc = gsasl_step64(s->session, in, &s->out);
-	*ret_out = s->out != NULL ? s->out : "";
-	if (rc == GSASL_NEEDS_MORE)
-		return SASL_CHALLENGE;
-	if (rc == GSASL_AUTHENTICATION_ERROR)
-		return SASL_REFUSED;
-	name = gsasl_property_fast(s->session, GSASL_AUTHID);
-	if (rc != GSASL_OK || name == NULL)
-		return SASL_BAD;
 	/* A proof made with the stand-in's keys proves nothing. */
-	if (find_user(s->users, name) == NULL ||
+	if (name == NULL || find_user(s->users, name) == NULL ||
 	    !acts_for_himself(s->session, name))
 		return SASL_REFUSED;
 	snprintf(s->user, sizeof(s->user), "%s", name);
 	return SASL_DONE;
+}
+
+enum sasl_result
+sasl_session_step(struct sasl_session *s, const char *in, const char **ret_out)
+{
+	int rc;
+
+	*ret_out = "";
+	if (in != NULL && strcmp(in, "=") == 0)
+		in = "";
+	if (s->finished)
+		return in == NULL || in[0] == '\0' ? judge(s) : SASL_BAD;
+	gsasl_free(s->out);
+	s->out = NULL;
+	rc = gsasl_step64(s->session, in, &s->out);
+	if (s->out != NULL)
+		*ret_out = s->out;
+	if (rc == GSASL_NEEDS_MORE)
+		return SASL_CHALLENGE;
+	if (rc == GSASL_AUTHENTICATION_ERROR)
+		return SASL_REFUSED;
+	if (rc != GSASL_OK)
+		return SASL_BAD;
+	/* RFC 4954 4: a success has no room for last words; a challenge has. */
+	s->finished = (*ret_out)[0] != '\0';
+	return s->finished ? SASL_CHALLENGE : judge(s);
 }
 
 const char *

@@ -29,8 +29,8 @@
 
 /* Deliveries fetched ahead for one hop. */
 #define FETCH 32
-/* Connections to one hop at a time; a polite default. */
-#define CONNECTIONS_MAX 8
+/* Connections to one hop at a time, at most: hop_connections. */
+#define CONNECTIONS_MAX 100
 /* How often to look for due and expired work when nothing else says so. */
 #define LOOK_MS 30000
 /* Expired messages dealt with in one go. */
@@ -50,15 +50,16 @@ struct sched_hop {
 	bool asking, more, again;
 	unsigned failures; /* connections in a row that came to nothing */
 	uint64_t blocked_until_us;
+	uint64_t next_us; /* hop_interval: no message before */
 };
 
 struct sched {
 	struct gateway *gw;
 	TAILQ_HEAD(sched_hop_list, sched_hop) hops;
 	size_t connections;
-	uv_timer_t timer;
+	uv_timer_t timer, pace; /* pace: a hop may have its next message */
 	bool timer_open;
-	bool looking, expiring;
+	bool looking, expiring, warning;
 };
 
 /* --- deliveries ----------------------------------------------------------- */
@@ -209,7 +210,8 @@ hop_connect(struct sched_hop *h)
 	for (size_t i = 0; i < h->connections; i++)
 		smtp_out_work(h->connection[i]);
 	while (!s->gw->draining && !hop_blocked(h) &&
-	       h->connections < CONNECTIONS_MAX && h->connections < h->nwork) {
+	       h->connections < s->gw->cfg->smtp.hop_connections &&
+	       h->connections < h->nwork) {
 		struct smtp_out **c = &h->connection[h->connections];
 
 		if (smtp_out_open(s->gw, h, h->name, c) != 0) {
@@ -264,12 +266,46 @@ ask(struct sched_hop *h)
 	queue_ready(gw->queue, h->name, FETCH - h->nwork, on_ready, h);
 }
 
+static void
+on_pace(uv_timer_t *t)
+{
+	struct sched *s = t->data;
+	struct sched_hop *h, *next;
+
+	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, entry);
+		if (h->nwork > 0)
+			hop_connect(h);
+	}
+}
+
+/* False, and the timer set, while it is too early for another message. */
+static bool
+hop_may_take(struct sched_hop *h)
+{
+	struct sched *s = h->sched;
+	uint64_t interval = s->gw->cfg->smtp.hop_interval_us;
+	uint64_t now = clock_now().mono.us, ms;
+
+	if (interval == 0)
+		return true;
+	if (now >= h->next_us) {
+		h->next_us = now + interval;
+		return true;
+	}
+	ms = (h->next_us - now + 999) / 1000;
+	if (!uv_is_active((uv_handle_t *)&s->pace) ||
+	    uv_timer_get_due_in(&s->pace) > ms)
+		uv_timer_start(&s->pace, on_pace, ms, 0);
+	return false;
+}
+
 struct delivery *
 sched_take(struct sched_hop *h)
 {
 	struct delivery *d = TAILQ_FIRST(&h->work);
 
-	if (d == NULL || h->sched->gw->draining)
+	if (d == NULL || h->sched->gw->draining || !hop_may_take(h))
 		return NULL;
 	TAILQ_REMOVE(&h->work, d, entry);
 	h->nwork--;
@@ -284,7 +320,7 @@ sched_take(struct sched_hop *h)
 struct ending {
 	struct sched_hop *hop;
 	struct delivery *delivery;
-	char notified[ROUTE_HOP_MAX]; /* the way of a notification, or "" */
+	struct notified notified;
 };
 
 static void
@@ -300,8 +336,8 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 		    queue_strerror(rc));
 	/* Not committed: the lease ends all the same, and it is tried again. */
 	queue_unlease(h->sched->gw->queue, h->name, e->delivery->message);
-	if (rc == QUEUE_OK && e->notified[0] != '\0')
-		sched_work(h->sched, e->notified);
+	if (rc == QUEUE_OK)
+		notify_committed(h->sched->gw, &e->notified);
 	h->nactive--;
 	delivery_free(&e->delivery);
 	free(e);
@@ -319,6 +355,7 @@ log_outcome(const struct delivery *d, const struct delivery_rcpt *r,
 		[OUTCOME_DELIVERED] = "smtp.delivered",
 		[OUTCOME_DEFERRED] = "smtp.deferred",
 		[OUTCOME_FAILED] = "smtp.failed",
+		[OUTCOME_LATE] = "smtp.deferred",
 	};
 	char to[300];
 
@@ -350,6 +387,7 @@ add_outcome(struct sched *s, struct queue_txn *t, struct delivery *d,
 		rc = queue_txn_finish(t, r->id);
 		break;
 	case OUTCOME_NONE:
+	case OUTCOME_LATE:
 	case OUTCOME_DEFERRED:
 		gw->stats.deferred++;
 		at = flow_retry_at(&gw->cfg->smtp, r->attempts, now_s,
@@ -363,11 +401,11 @@ add_outcome(struct sched *s, struct queue_txn *t, struct delivery *d,
 
 /* The notification has been added to the transaction, or none was due. */
 static void
-on_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
+on_notified(void *ctx, int rc, struct queue_txn *t, const struct notified *n)
 {
 	struct ending *e = ctx;
 
-	snprintf(e->notified, sizeof(e->notified), "%s", hop);
+	e->notified = *n;
 	if (rc != 0) {
 		queue_txn_free(&t);
 		on_committed(e, rc, NULL);
@@ -497,7 +535,7 @@ on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
 struct expiry {
 	struct sched *sched;
 	struct delivery *delivery;
-	char notified[ROUTE_HOP_MAX];
+	struct notified notified;
 };
 
 static void
@@ -506,18 +544,19 @@ expired_committed(void *ctx, int rc, const struct queue_result *res)
 	struct expiry *e = ctx;
 
 	(void)res;
-	if (rc == QUEUE_OK && e->notified[0] != '\0')
-		sched_work(e->sched, e->notified);
+	if (rc == QUEUE_OK)
+		notify_committed(e->sched->gw, &e->notified);
 	delivery_free(&e->delivery);
 	free(e);
 }
 
 static void
-expired_notified(void *ctx, int rc, struct queue_txn *t, const char *hop)
+expired_notified(
+    void *ctx, int rc, struct queue_txn *t, const struct notified *n)
 {
 	struct expiry *e = ctx;
 
-	snprintf(e->notified, sizeof(e->notified), "%s", hop);
+	e->notified = *n;
 	if (rc != QUEUE_OK) {
 		queue_txn_free(&t);
 		expired_committed(e, rc, NULL);
@@ -568,6 +607,58 @@ on_expired(
 		expire(s, &m[i]);
 }
 
+/* --- late mail -------------------------------------------------------------------- */
+
+/* Why it is late, as far as the next hop's kind tells. */
+static const char *
+why_late(const char *hop)
+{
+	return strncmp(hop, "mule:", 5) == 0
+		   ? "No acknowledgement by radio yet; the node may be under "
+		     "radio silence"
+		   : "The next mail server has not taken it yet";
+}
+
+static void
+warn(struct sched *s, const struct queue_message *m)
+{
+	struct delivery *d = delivery_from(m);
+	struct expiry *e = calloc(1, sizeof(*e));
+	struct queue_txn *t = queue_txn_new();
+	int rc = d == NULL || e == NULL || t == NULL ? QUEUE_ENOMEM : 0;
+
+	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++) {
+		struct outcome *o = &d->rcpts[i].outcome;
+
+		o->type = OUTCOME_LATE;
+		snprintf(o->status, sizeof(o->status), "4.4.7");
+		snprintf(
+		    o->text, sizeof(o->text), "%s", why_late(m->rcpts[i].hop));
+	}
+	if (rc == 0)
+		rc = queue_txn_warned(t, m->id);
+	if (rc != 0) {
+		queue_txn_free(&t);
+		delivery_free(&d);
+		free(e);
+		return;
+	}
+	e->sched = s;
+	e->delivery = d;
+	notify_delivery(s->gw, d, "", t, expired_notified, e);
+}
+
+static void
+on_late(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
+{
+	struct sched *s = ctx;
+
+	(void)more;
+	s->warning = false;
+	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
+		warn(s, &m[i]);
+}
+
 static void
 look(struct sched *s)
 {
@@ -583,6 +674,10 @@ look(struct sched *s)
 	if (!s->expiring) {
 		s->expiring = true;
 		queue_expired(gw->queue, now_s, EXPIRED_BATCH, on_expired, s);
+	}
+	if (!s->warning) {
+		s->warning = true;
+		queue_late(gw->queue, now_s, EXPIRED_BATCH, on_late, s);
 	}
 	queue_prune(gw->queue, now_s);
 }
@@ -613,6 +708,8 @@ sched_new(struct gateway *gw, struct sched **ret_s)
 	s->gw = gw;
 	TAILQ_INIT(&s->hops);
 	uv_timer_init(gw->loop, &s->timer);
+	uv_timer_init(gw->loop, &s->pace);
+	s->pace.data = s;
 	s->timer.data = s;
 	s->timer_open = true;
 	*ret_s = s;
@@ -643,6 +740,7 @@ sched_drain(struct sched *s)
 	if (!s->timer_open)
 		return;
 	uv_close((uv_handle_t *)&s->timer, NULL);
+	uv_close((uv_handle_t *)&s->pace, NULL);
 	s->timer_open = false;
 	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = TAILQ_NEXT(h, entry))
 		hop_return_work(h);

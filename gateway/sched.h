@@ -26,6 +26,7 @@ enum outcome_type {
 	OUTCOME_DELIVERED, /* the next hop took it */
 	OUTCOME_DEFERRED,
 	OUTCOME_FAILED,
+	OUTCOME_LATE, /* still tried, and its sender is told so */
 };
 
 struct outcome {
@@ -52,6 +53,7 @@ struct delivery {
 	int64_t accepted_at, expires_at, deliver_by;
 	char by_mode;
 	bool by_trace;
+	unsigned dropped; /* set of enum smtp_ext the next hop did without */
 	struct delivery_rcpt *rcpts;
 	size_t nrcpts;
 };

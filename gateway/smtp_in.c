@@ -32,6 +32,7 @@ struct listener {
 	const struct cfg_listen *cfg;
 	struct smtp_server_config server; /* of its sessions */
 	struct tls_context *tls;          /* NULL: none */
+	struct sasl_users *users;         /* NULL: none */
 	bool open;
 };
 
@@ -45,6 +46,7 @@ struct conn {
 	unsigned handles;
 	bool ended, closing;
 	bool starttls, shaking; /* TLS is due; its handshake is under way */
+	bool listening;         /* before the greeting: is it quiet? */
 	struct intake intake;   /* the transaction */
 	struct login login;
 };
@@ -72,8 +74,10 @@ part_closed(struct smtp_in *s)
 
 	if (--s->open > 0 || closed == NULL)
 		return;
-	for (size_t i = 0; i < s->nlisteners; i++)
+	for (size_t i = 0; i < s->nlisteners; i++) {
 		tls_context_free(&s->listeners[i].tls);
+		sasl_users_free(&s->listeners[i].users);
+	}
 	free(s->listeners);
 	free(s);
 	closed(ctx);
@@ -144,11 +148,19 @@ act(struct conn *c, const struct smtp_server_event *ev)
 	}
 }
 
+static void arm(struct conn *c);
+
 static void
 on_timer(uv_timer_t *t)
 {
 	struct conn *c = t->data;
 
+	if (c->listening) {
+		c->listening = false;
+		arm(c);
+		pump(c);
+		return;
+	}
 	/* The second time it does not even take our farewell. */
 	if (c->ended) {
 		conn_close(c);
@@ -218,6 +230,7 @@ static bool
 check_handshake(struct conn *c)
 {
 	const struct tls *t;
+	char name[300];
 
 	if (!c->shaking)
 		return true;
@@ -231,9 +244,35 @@ check_handshake(struct conn *c)
 		return false;
 	c->shaking = false;
 	t = stream_tls_session(c->stream);
-	log_event(GW_LOG_DEBUG, "smtp.tls", "peer=%s version=%s cipher=%s",
-	    c->intake.peer, tls_version(t), tls_cipher(t));
+	/* Only what client_ca vouches for has a name here. */
+	if (tls_peer(t)[0] != '\0')
+		c->intake.may_relay = true;
+	log_event(GW_LOG_DEBUG, "smtp.tls",
+	    "peer=%s version=%s cipher=%s name=\"%s\"", c->intake.peer,
+	    tls_version(t), tls_cipher(t),
+	    log_vis(name, sizeof(name), tls_peer(t), strlen(tls_peer(t))));
 	smtp_server_secured(c->server);
+	return true;
+}
+
+/* True when the greeting may go out: its time has come, or the client spoke. */
+static bool
+check_quiet(struct conn *c)
+{
+	size_t len;
+
+	if (!c->listening)
+		return true;
+	(void)stream_input(c->stream, &len);
+	if (len == 0 && stream_ended(c->stream) == NULL) {
+		stream_want(c->stream, true);
+		return false;
+	}
+	c->listening = false;
+	if (len > 0) {
+		log_event(GW_LOG_WARN, "smtp.early", "peer=%s", c->intake.peer);
+		smtp_server_early(c->server);
+	}
 	return true;
 }
 
@@ -242,7 +281,7 @@ pump(struct conn *c)
 {
 	size_t left;
 
-	if (!check_handshake(c))
+	if (!check_handshake(c) || !check_quiet(c))
 		return;
 	do
 		read_input(c);
@@ -278,38 +317,49 @@ on_ready(void *ctx)
 /* --- connections --- */
 
 static bool
-in_network(const struct cfg_network *n, uint32_t address)
+in_network(const struct cfg_network *n, const uint8_t address[16])
 {
-	uint32_t mask = n->bits == 0 ? 0 : UINT32_MAX << (32 - n->bits);
+	size_t whole = n->bits / 8;
+	unsigned rest = 0xff00u >> n->bits % 8 & 0xff;
 
-	return (address & mask) == (n->address & mask);
+	return memcmp(address, n->address, whole) == 0 &&
+	       (rest == 0 ||
+		   ((address[whole] ^ n->address[whole]) & rest) == 0);
+}
+
+/* As IPv6, an IPv4 address in its mapped form. */
+static void
+to_ipv6(const struct sockaddr_storage *ss, uint8_t address[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct sockaddr_in6 six;
+	struct sockaddr_in four;
+
+	if (ss->ss_family == AF_INET6) {
+		memcpy(&six, ss, sizeof(six));
+		memcpy(address, &six.sin6_addr, 16);
+		return;
+	}
+	memcpy(&four, ss, sizeof(four));
+	memcpy(address, mapped, sizeof(mapped));
+	memcpy(address + sizeof(mapped), &four.sin_addr, 4);
 }
 
 /* Whether the peer may send mail through us; by default this host only. */
 static bool
 may_relay(const struct cfg_listen *l, const struct sockaddr_storage *ss)
 {
-	static const struct cfg_network loopback = { 0x7f000000, 8 };
-	struct sockaddr_in6 six;
-	struct sockaddr_in four;
-	uint32_t address;
+	static const struct cfg_network here[] = {
+		{ { [10] = 0xff, [11] = 0xff, [12] = 127 }, 104 },
+		{ { [15] = 1 }, 128 },
+	};
+	const struct cfg_network *list = l->nallow > 0 ? l->allow : here;
+	size_t n = l->nallow > 0 ? l->nallow : 2;
+	uint8_t address[16];
 
-	if (ss->ss_family == AF_INET6) {
-		memcpy(&six, ss, sizeof(six));
-		if (IN6_IS_ADDR_LOOPBACK(&six.sin6_addr))
-			return true;
-		if (!IN6_IS_ADDR_V4MAPPED(&six.sin6_addr))
-			return false;
-		memcpy(&address, &six.sin6_addr.s6_addr[12], 4);
-	} else {
-		memcpy(&four, ss, sizeof(four));
-		address = four.sin_addr.s_addr;
-	}
-	address = ntohl(address);
-	if (l->nallow == 0)
-		return in_network(&loopback, address);
-	for (size_t i = 0; i < l->nallow; i++)
-		if (in_network(&l->allow[i], address))
+	to_ipv6(ss, address);
+	for (size_t i = 0; i < n; i++)
+		if (in_network(&list[i], address))
 			return true;
 	return false;
 }
@@ -395,9 +445,11 @@ conn_new(struct smtp_in *s, const struct listener *l)
 	c->intake.server = c->server;
 	c->intake.committed = on_answered;
 	c->intake.ctx = c;
+	c->intake.urgent = l->cfg->urgent;
 	c->login = (struct login){
 		.loop = s->gw->loop,
 		.server = c->server,
+		.users = l->users,
 		.peer = c->intake.peer,
 		.answered = on_answered,
 		.ctx = c,
@@ -408,6 +460,26 @@ conn_new(struct smtp_in *s, const struct listener *l)
 	s->gw->stats.sessions_in++;
 	s->gw->stats.sessions++;
 	return c;
+}
+
+/* TLS, a while of listening, or the greeting at once. */
+static void
+begin(struct conn *c)
+{
+	const struct cfg_listen *cfg = c->listener->cfg;
+
+	if (c->ended) {
+		pump(c);
+	} else if (cfg->implicit_tls) {
+		start_tls(c);
+	} else if (cfg->greeting_delay_us > 0) {
+		c->listening = true;
+		uv_timer_start(
+		    &c->timer, on_timer, cfg->greeting_delay_us / 1000, 0);
+		pump(c);
+	} else {
+		pump(c);
+	}
 }
 
 static void
@@ -432,7 +504,7 @@ on_connection(uv_stream_t *stream, int status)
 	set_peer(c);
 	turn_away_if_full(c);
 	arm(c);
-	pump(c);
+	begin(c);
 }
 
 /* --- listening --- */
@@ -445,6 +517,23 @@ on_listener_closed(uv_handle_t *h)
 	part_closed(l->in);
 }
 
+/* What RFC 8494 leaves to an agreement is offered if any link carries it. */
+static unsigned
+agreed_anywhere(const struct cfg *cfg)
+{
+	unsigned all = 0, ext = 0;
+
+	for (size_t i = 0; i < cfg->nlinks; i++)
+		all |= cfg->links[i].agreed_set;
+	if ((all & CFG_AGREED_SMTPUTF8) != 0)
+		ext |= SMTP_EXT_SMTPUTF8;
+	if ((all & CFG_AGREED_RRVS) != 0)
+		ext |= SMTP_EXT_RRVS;
+	if ((all & CFG_AGREED_SUBMITTER) != 0)
+		ext |= SMTP_EXT_SUBMITTER;
+	return ext;
+}
+
 static void
 set_server_config(struct listener *l, const struct cfg *cfg)
 {
@@ -454,7 +543,8 @@ set_server_config(struct listener *l, const struct cfg *cfg)
 			      SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME |
 			      SMTP_EXT_CHUNKING | SMTP_EXT_DSN |
 			      SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
-			      SMTP_EXT_ENHANCEDSTATUSCODES,
+			      SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_LIMITS |
+			      agreed_anywhere(cfg),
 		.size_max = cfg->smtp.max_message_size,
 		.priority_policy = "STANAG4406",
 		.rcpts_max = (unsigned)cfg->smtp.max_recipients,
@@ -463,6 +553,11 @@ set_server_config(struct listener *l, const struct cfg *cfg)
 	};
 	if (l->tls != NULL)
 		l->server.extensions |= SMTP_EXT_STARTTLS;
+	if (l->users != NULL)
+		l->server.extensions |= SMTP_EXT_AUTH;
+	l->server.auth_mechanisms = SASL_MECHANISMS;
+	l->server.tls_required = l->cfg->require_tls;
+	l->server.auth_required = l->cfg->require_auth;
 }
 
 /* What sessions of this listener are like. */
@@ -473,6 +568,7 @@ prepare(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg,
 	const struct tls_server_config tls = {
 		.certificate = cfg->tls.certificate,
 		.key = cfg->tls.key,
+		.client_ca = cfg->tls.client_ca,
 	};
 	int rc = 0;
 
@@ -480,6 +576,8 @@ prepare(struct smtp_in *s, struct listener *l, const struct cfg_listen *cfg,
 	l->cfg = cfg;
 	if (cfg->tls.certificate != NULL)
 		rc = tls_context_server(&tls, errbuf, errcap, &l->tls);
+	if (rc == 0 && cfg->users != NULL)
+		rc = sasl_users_load(cfg->users, errbuf, errcap, &l->users);
 	set_server_config(l, s->gw->cfg);
 	return rc == 0 ? 0 : -EINVAL;
 }

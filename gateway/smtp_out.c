@@ -19,7 +19,9 @@
 #include "gateway/dial.h"
 #include "gateway/flow.h"
 #include "gateway/log.h"
+#include "gateway/route.h"
 #include "gateway/stream.h"
+#include "mule/ext.h"
 #include "smtp/client.h"
 
 /* An idle connection is kept for the next message that long. */
@@ -32,6 +34,7 @@ struct smtp_out {
 	struct smtp_client_config cfg;
 	struct smtp_client *client;
 
+	enum cfg_route_tls tls;
 	struct dial *dial;     /* until the server is ready */
 	struct stream *stream; /* NULL while there is no connection */
 	uv_timer_t timer;
@@ -225,6 +228,7 @@ on_done(struct smtp_out *c, const struct smtp_client_event *ev)
 	char text[SMTP_REPLY_TEXT_MAX + 32];
 
 	reply_text(&ev->reply, text);
+	c->delivery->dropped = ev->dropped;
 	finish_delivery(c, outcome_of(ev->reply.code), status_of(&ev->reply),
 	    text, !ev->local);
 }
@@ -247,7 +251,8 @@ set_message(struct smtp_out *c)
 	c->rcpt_lines = calloc(d->nrcpts, sizeof(*c->rcpt_lines));
 	if (c->rcpt_lines == NULL ||
 	    !flow_from_line(d->from_line, d->priority, d->deliver_by,
-		d->by_mode, d->by_trace, clock_wall_s(), c->from_line))
+		d->by_mode, d->by_trace, clock_wall_s(), MULE_AGREED_ALL,
+		c->from_line))
 		return false;
 	for (size_t i = 0; i < d->nrcpts; i++) {
 		c->rcpt_lines[i].p = d->rcpts[i].line;
@@ -392,8 +397,11 @@ on_session_closed(struct smtp_out *c, const struct smtp_client_event *ev)
 static void
 on_starttls(struct smtp_out *c)
 {
+	bool verify = c->tls == CFG_ROUTE_TLS_VERIFY;
+
 	c->shaking = true;
-	if (stream_start_tls(c->stream, c->gw->tls_client, c->host) != 0)
+	if (stream_start_tls(c->stream,
+		verify ? c->gw->tls_verify : c->gw->tls_any, c->host) != 0)
 		smtp_client_abort(c->client, "out of memory");
 }
 
@@ -612,6 +620,18 @@ on_stillborn(uv_timer_t *t)
 	fail(t->data, "this kind of next hop is not supported");
 }
 
+static enum smtp_client_tls
+session_tls(enum cfg_route_tls tls)
+{
+	switch (tls) {
+	case CFG_ROUTE_TLS_MAY: return SMTP_CLIENT_TLS_MAY;
+	case CFG_ROUTE_TLS_NONE: return SMTP_CLIENT_TLS_NEVER;
+	case CFG_ROUTE_TLS_ENCRYPT:
+	case CFG_ROUTE_TLS_VERIFY: break;
+	}
+	return SMTP_CLIENT_TLS_MUST;
+}
+
 int
 smtp_out_open(struct gateway *gw, struct sched_hop *h, const char *hop,
     struct smtp_out **ret_c)
@@ -625,7 +645,8 @@ smtp_out_open(struct gateway *gw, struct sched_hop *h, const char *hop,
 	c->fd = -1;
 	c->cfg.hostname = gw->cfg->node.hostname;
 	c->cfg.extensions = ~0u;
-	c->cfg.tls = SMTP_CLIENT_TLS_MAY;
+	c->tls = route_tls(gw->cfg, hop);
+	c->cfg.tls = session_tls(c->tls);
 	if (new_session(c) != 0) {
 		free(c);
 		return -ENOMEM;

@@ -67,6 +67,8 @@ counters(const struct pmul_engine *e)
 	PUT(acks_in);
 	PUT(acks_out);
 	PUT(rounds);
+	PUT(emcon_rounds);
+	PUT(polls);
 	PUT(duplicates);
 	PUT(malformed);
 	PUT(checksum);
@@ -107,10 +109,10 @@ sending_one(const struct mule_link *l, const struct mule_sending *s)
 
 	for (size_t i = 0; i < n && i < SHOWN_MAX; i++)
 		(void)!json_array_append_new(dests,
-		    json_pack("{s:o,s:o,s:b,s:b,s:I}", "node",
+		    json_pack("{s:o,s:o,s:b,s:b,s:b,s:I}", "node",
 			node_name(l->gw, d[i].id), "id", address(d[i].id),
-			"heard", d[i].heard, "complete", d[i].complete,
-			"missing", (json_int_t)d[i].missing));
+			"heard", d[i].heard, "emcon", d[i].emcon, "complete",
+			d[i].complete, "missing", (json_int_t)d[i].missing));
 	return json_pack("{s:I,s:I,s:o,s:I,s:I,s:I,s:o}", "message",
 	    (json_int_t)s->message, "msid", (json_int_t)s->msid, "group",
 	    address(s->group), "total", (json_int_t)total, "sent",
@@ -149,6 +151,74 @@ receiving(const struct mule_link *l)
 	return a;
 }
 
+/* Who decided it, and since when. */
+static json_t *
+emcon_state(const struct mule_emcon *e)
+{
+	return json_pack("{s:b,s:b,s:I}", "emcon", e->on, "set", e->set,
+	    "since", (json_int_t)e->since);
+}
+
+/* The nodes of the link that are silent, or were set by somebody. */
+static json_t *
+emcon_nodes(const struct mule_link *l)
+{
+	const struct cfg *cfg = l->gw->cfg;
+	json_t *a = json_array(), *o;
+
+	for (size_t i = 0; i < cfg->nnodes; i++) {
+		if (cfg->nodes[i].id == cfg->node.id ||
+		    (!l->nodes[i].on && !l->nodes[i].set))
+			continue;
+		o = emcon_state(&l->nodes[i]);
+		(void)!json_object_set_new(
+		    o, "node", json_string(cfg->nodes[i].name));
+		(void)!json_array_append_new(a, o);
+	}
+	return a;
+}
+
+/* Whether what was ordered is so, down to the kernel. */
+static void
+put_voice(json_t *o, const struct mule_link *l)
+{
+	static const char *const names[] = {
+		[BEARER_SPEAKS] = "speaks",
+		[BEARER_SILENT] = "silent",
+		[BEARER_QUIET] = "quiet",
+		[BEARER_MUTED] = "muted",
+	};
+	int why = 0;
+	enum bearer_voice v = link_voice(l->link, &why);
+
+	(void)!json_object_set_new(o, "voice", json_string(names[v]));
+	(void)!json_object_set_new(
+	    o, "why", why != 0 ? json_string(strerror(-why)) : json_null());
+}
+
+static json_t *
+emcon(const struct mule_link *l)
+{
+	json_t *o = emcon_state(&l->own);
+
+	(void)!json_object_set_new(o, "link", json_string(l->cfg->name));
+	(void)!json_object_set_new(
+	    o, "receive_only", json_boolean(l->cfg->receive_only));
+	put_voice(o, l);
+	(void)!json_object_set_new(o, "nodes", emcon_nodes(l));
+	return o;
+}
+
+json_t *
+status_emcon(const struct gateway *gw)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < gw->nlinks; i++)
+		(void)!json_array_append_new(a, emcon(gw->links[i]));
+	return json_pack("{s:o}", "links", a);
+}
+
 static json_t *
 links(const struct gateway *gw)
 {
@@ -159,11 +229,12 @@ links(const struct gateway *gw)
 		const struct pmul_engine *e = link_engine(l->link);
 
 		(void)!json_array_append_new(a,
-		    json_pack("{s:s,s:s,s:b,s:o,s:o,s:o,s:o}", "name",
+		    json_pack("{s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:o}", "name",
 			l->cfg->name, "bearer",
 			l->cfg->bearer == CFG_BEARER_UDP ? "udp" : "emulated",
-			"up", 1, "counters", counters(e), "gauges", gauges(e),
-			"sending", sending(l), "receiving", receiving(l)));
+			"up", 1, "emcon", emcon(l), "counters", counters(e),
+			"gauges", gauges(e), "sending", sending(l), "receiving",
+			receiving(l)));
 	}
 	return a;
 }

@@ -10,6 +10,7 @@
 #include "gateway/gateway.h"
 
 json_t *status_all(const struct gateway *gw);
+json_t *status_emcon(const struct gateway *gw);
 json_t *status_queue(const struct gateway *gw, const struct queue_row *rows,
     size_t n, bool more);
 json_t *status_quarantine(const struct gateway *gw,

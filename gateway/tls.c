@@ -171,9 +171,12 @@ tls_context_free(struct tls_context **cp)
 static bool
 expect_name(struct tls *t, const struct tls_context *ctx, const char *name)
 {
+	char copy[256]; /* the macro casts const away */
+
 	if (ctx->verify && SSL_set1_host(t->ssl, name) != 1)
 		return false;
-	return SSL_set_tlsext_host_name(t->ssl, name) == 1;
+	snprintf(copy, sizeof(copy), "%s", name);
+	return SSL_set_tlsext_host_name(t->ssl, copy) == 1;
 }
 
 int

@@ -271,6 +271,22 @@ line_end(const char *p, size_t len, size_t pos)
 	}
 }
 
+bool
+mule_is_text(const void *message, size_t len)
+{
+	const char *p = message;
+	size_t line = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		bool cr = i > 0 && p[i - 1] == '\r';
+
+		if (p[i] == '\0' || (p[i] == '\n') != cr || line > 998)
+			return false;
+		line = p[i] == '\n' ? 0 : p[i] == '\r' ? line : line + 1;
+	}
+	return len == 0 || p[len - 1] != '\r';
+}
+
 size_t
 mule_header_len(const void *message, size_t len)
 {
@@ -287,19 +303,63 @@ mule_header_len(const void *message, size_t len)
 	return len;
 }
 
+/* The body of the field at pos, if it has that name; its line end included. */
+static bool
+is_field(const char *p, size_t header, size_t pos, const char *name,
+    struct smtp_str *ret_body)
+{
+	size_t n = strlen(name), end = line_end(p, header, pos);
+
+	if (n >= header - pos || p[pos + n] != ':' ||
+	    !smtp_str_is((struct smtp_str){ p + pos, n }, name))
+		return false;
+	ret_body->p = p + pos + n + 1;
+	ret_body->len = end - pos - n - 1;
+	return true;
+}
+
 size_t
 mule_header_count(const void *message, size_t len, const char *name)
 {
 	const char *p = message;
-	size_t header = mule_header_len(message, len);
-	size_t n = strlen(name), count = 0;
+	size_t header = mule_header_len(message, len), count = 0;
+	struct smtp_str body;
 
-	for (size_t pos = 0; pos < header; pos = line_end(p, header, pos)) {
-		struct smtp_str s = { p + pos, n };
-
-		if (n < header - pos && p[pos + n] == ':' &&
-		    smtp_str_is(s, name))
-			count++;
-	}
+	for (size_t pos = 0; pos < header; pos = line_end(p, header, pos))
+		count += is_field(p, header, pos, name, &body);
 	return count;
+}
+
+/* Blanks, line ends and the brackets that some write. */
+static bool
+is_around(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '<' ||
+	       c == '>';
+}
+
+static struct smtp_str
+trim(struct smtp_str s)
+{
+	while (s.len > 0 && is_around(s.p[0])) {
+		s.p++;
+		s.len--;
+	}
+	while (s.len > 0 && is_around(s.p[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+bool
+mule_delivered_to(const void *message, size_t len, struct smtp_str mailbox)
+{
+	const char *p = message;
+	size_t header = mule_header_len(message, len);
+	struct smtp_str body;
+
+	for (size_t pos = 0; pos < header; pos = line_end(p, header, pos))
+		if (is_field(p, header, pos, "Delivered-To", &body) &&
+		    smtp_str_same(trim(body), mailbox))
+			return true;
+	return false;
 }

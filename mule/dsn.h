@@ -62,10 +62,23 @@ struct mule_dsn {
 int mule_dsn_write(const struct mule_dsn *dsn, char **ret_text, size_t *ret_len,
     bool *ret_8bit) MULE_NODISCARD;
 
+/*
+ * Whether it can go by DATA as it is: CR and LF only together, no NUL, no line
+ * over 998 octets (RFC 5321 4.5.3.1.6).
+ */
+bool mule_is_text(const void *message, size_t len);
+
 /* Length of the header section of a message, its empty line not included. */
 size_t mule_header_len(const void *message, size_t len);
 
 /* Fields with that name (without colon) in the header section. */
 size_t mule_header_count(const void *message, size_t len, const char *name);
+
+/*
+ * Whether a Delivered-To field says that the message has been at that mailbox
+ * before: it goes round in circles.
+ */
+bool mule_delivered_to(
+    const void *message, size_t len, struct smtp_str mailbox);
 
 #endif

@@ -19,6 +19,19 @@ enum mule_ext_status {
 	MULE_EXT_DISALLOWED, /* incompatible with multicast */
 };
 
+/*
+ * What the operators of a network have agreed to carry, of all that the table
+ * leaves to them; a set.
+ */
+enum mule_agreed {
+	MULE_AGREED_AUTH = 1,
+	MULE_AGREED_RRVS = 2,
+	MULE_AGREED_SUBMITTER = 4,
+	MULE_AGREED_SMTPUTF8 = 8,
+	MULE_AGREED_MTRK = 16,
+	MULE_AGREED_ALL = 31,
+};
+
 struct mule_ext {
 	const char *keyword; /* as in EHLO */
 	enum mule_ext_status status;
@@ -27,6 +40,7 @@ struct mule_ext {
 	const char *rcpt_params; /* ...and of RCPT */
 	bool in_table; /* a row of the RFC's table 1, not one of ours */
 	const char *note;
+	unsigned agreed; /* the agreement it takes; 0: none */
 };
 
 extern const struct mule_ext mule_exts[];
@@ -39,9 +53,10 @@ const struct mule_ext *mule_ext_find(struct smtp_str keyword);
 const struct mule_ext *mule_ext_of_param(struct smtp_str param, bool rcpt);
 
 /*
- * Whether a parameter may stand in a FROM-line or RCPT-line that we write.
- * Unknown ones may: a relay carries them through (RFC 8494 section 5).
+ * Whether a parameter may stand in a FROM-line or RCPT-line that we write, in a
+ * network with those agreements (set of enum mule_agreed).  Unknown ones may: a
+ * relay carries them through (RFC 8494 section 5).
  */
-bool mule_param_travels(struct smtp_str param, bool rcpt);
+bool mule_param_travels(struct smtp_str param, bool rcpt, unsigned agreed);
 
 #endif

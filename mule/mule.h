@@ -9,7 +9,7 @@
  *	mule/dsn.h       delivery status notifications
  *
  * Pure: no file, no clock, no socket.  Stands on smtp/ for the grammar of paths
- * and parameters, on asn1/ for the wrapper, on zlib and libdeflate.
+ * and parameters, on asn1/ for the wrapper, on zlib, libdeflate and zopfli.
  */
 #ifndef MULETEER_MULE_MULE_H
 #define MULETEER_MULE_MULE_H

@@ -53,7 +53,7 @@ wrap(enum ber_tagging tagging, uint8_t *buf, size_t *len)
 }
 
 int
-mule_pack(enum ber_tagging tagging, struct smtp_str from_line,
+mule_pack(const struct mule_pack_how *how, struct smtp_str from_line,
     const struct smtp_str *rcpt_lines, size_t nrcpts, const void *content,
     size_t len, uint8_t **ret_buf, size_t *ret_len)
 {
@@ -70,10 +70,11 @@ mule_pack(enum ber_tagging tagging, struct smtp_str from_line,
 	mule_envelope_write(from_line, rcpt_lines, nrcpts, payload);
 	if (len > 0)
 		memcpy(payload + envelope, content, len);
-	rc = mule_deflate(payload, envelope + len, BER_CDT_HEAD_MAX, &buf, &n);
+	rc = mule_deflate(
+	    how->bit_rate, payload, envelope + len, BER_CDT_HEAD_MAX, &buf, &n);
 	free(payload);
 	if (rc == MULE_OK)
-		rc = wrap(tagging, buf, &n);
+		rc = wrap(how->tagging, buf, &n);
 	if (rc != MULE_OK) {
 		free(buf);
 		return rc;

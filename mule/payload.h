@@ -9,13 +9,19 @@
 #include "mule/envelope.h"
 #include "mule/mule.h"
 
+/* What a link wants. */
+struct mule_pack_how {
+	enum ber_tagging tagging;
+	uint64_t bit_rate; /* bit/s: the slower, the longer may packing take */
+};
+
 /*
  * Pack content under an envelope with these lines into a new block in *ret_buf,
- * the caller's to free().  Takes the CPU time of the densest compression; call
- * it from a worker.
+ * the caller's to free().  Takes the CPU time of the densest compression, which
+ * on a slow link is seconds; call it from a worker.
  * MULE_ENOMEM, MULE_ETOOBIG (2 GiB), MULE_ECOMPRESS.
  */
-int mule_pack(enum ber_tagging tagging, struct smtp_str from_line,
+int mule_pack(const struct mule_pack_how *how, struct smtp_str from_line,
     const struct smtp_str *rcpt_lines, size_t nrcpts, const void *content,
     size_t len, uint8_t **ret_buf, size_t *ret_len) MULE_NODISCARD;
 

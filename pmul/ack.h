@@ -35,6 +35,15 @@ void pmul_peer_leave(struct pmul_engine *e, struct pmul_peer *peer);
 void pmul_peer_owe(struct pmul_engine *e, struct pmul_rx *rx);
 void pmul_peer_forgive(struct pmul_engine *e, struct pmul_rx *rx);
 
+/*
+ * Our own EMCON begins: what is owed stays so, without a time.  It ends: each
+ * transmitter has its random delay.
+ */
+void pmul_peer_silence(struct pmul_engine *e, bool on);
+
+/* Where it was heard in an earlier life, unless it was heard in this one. */
+void pmul_peer_heard_at(struct pmul_peer *peer, const struct pmul_addr *addr);
+
 /* The random delay is over. */
 void pmul_peer_timer(struct pmul_engine *e, struct pmul_peer *peer);
 

@@ -44,10 +44,16 @@ pmul_config_default(struct pmul_config *cfg)
 	cfg->backoff_limit_pct = 1000;
 	cfg->ack_delay_us = 200000;
 	cfg->ack_pdu_us = 2000000;
+	cfg->emcon_rtc = 4;
+	cfg->emcon_rti_us = UINT64_C(30000000);
 	cfg->ack_pdu_repeats = 3;
 	cfg->mm = 50;
 	cfg->undefined_expiry_us = UINT64_C(1800000000);
 	cfg->skew_s = 60;
+	cfg->polls = 2;
+	cfg->wait_for_reject_us = UINT64_C(5000000);
+	cfg->announce_delay_us = UINT64_C(5000000);
+	cfg->announce_ct = 3;
 	cfg->tx_messages_max = 1024;
 	cfg->tx_bytes_max = UINT64_C(128) << 20;
 	cfg->destinations_max = 1024;
@@ -56,6 +62,8 @@ pmul_config_default(struct pmul_config *cfg)
 	cfg->rx_bytes_max = UINT64_C(128) << 20;
 	cfg->held_messages_max = 64;
 	cfg->tombstones_max = 4096;
+	cfg->nodes_max = 1024;
+	cfg->groups_max = 64;
 	cfg->events_max = 1024;
 }
 
@@ -72,12 +80,19 @@ pmul_config_check(const struct pmul_config *cfg, const char **ret_what)
 		{ "node_id", cfg->node_id, 1, UINT32_MAX },
 		{ "pdu_max", cfg->pdu_max, PDU_MIN, PMUL_PDU_MAX },
 		{ "ack_retx_us", cfg->ack_retx_us, 1, any },
+		{ "ack_retx_min_us", cfg->ack_retx_min_us, 0,
+		    cfg->ack_retx_us },
 		{ "backoff_pct", cfg->backoff_pct, 100, UINT32_MAX },
 		{ "backoff_limit_pct", cfg->backoff_limit_pct, 100,
 		    UINT32_MAX },
 		{ "ack_pdu_us", cfg->ack_pdu_us, 1, any },
+		{ "emcon_rti_us", cfg->emcon_rti_us, 1, any },
 		{ "mm", cfg->mm, 1, UINT16_MAX },
 		{ "undefined_expiry_us", cfg->undefined_expiry_us, 1, any },
+		{ "pool_first", cfg->pool_first, 0, cfg->pool_last },
+		{ "pool_last", cfg->pool_last, 0,
+		    cfg->pool_first != 0 ? UINT32_MAX : 0 },
+		{ "announce_ct", cfg->announce_ct, 1, ENTRIES_MAX },
 		{ "tx_messages_max", cfg->tx_messages_max, 1, ENTRIES_MAX },
 		{ "message_max", cfg->message_max, 1, MESSAGE_MAX },
 		{ "tx_bytes_max", cfg->tx_bytes_max, cfg->message_max, any },
@@ -87,6 +102,8 @@ pmul_config_check(const struct pmul_config *cfg, const char **ret_what)
 		{ "held_messages_max", cfg->held_messages_max, 0,
 		    cfg->rx_messages_max },
 		{ "tombstones_max", cfg->tombstones_max, 1, ENTRIES_MAX },
+		{ "nodes_max", cfg->nodes_max, 0, ENTRIES_MAX },
+		{ "groups_max", cfg->groups_max, 0, ENTRIES_MAX },
 		{ "events_max", cfg->events_max, 1, ENTRIES_MAX },
 	};
 

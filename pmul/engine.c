@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 #include "pmul/ack.h"
+#include "pmul/node.h"
 #include "pmul/rx.h"
+#include "pmul/turn.h"
 #include "pmul/tx.h"
 
 /* --- what the parts share --------------------------------------------------- */
@@ -69,7 +71,7 @@ init(struct pmul_engine *e, const struct pmul_config *cfg)
 	/* One more of each: the new one comes before the oldest goes. */
 	tx_all++;
 	rx_all++;
-	rc = pmul_heap_init(&e->timers, tx_all + 2 * rx_all);
+	rc = pmul_heap_init(&e->timers, 2 * tx_all + 3 * rx_all);
 	if (rc == PMUL_OK)
 		rc = pmul_heap_init(&e->expiries, tx_all + rx_all);
 	if (rc == PMUL_OK)
@@ -85,6 +87,9 @@ init(struct pmul_engine *e, const struct pmul_config *cfg)
 	if (rc == PMUL_OK)
 		rc = pmul_table_init(
 		    &e->peer_table, rx_all, pmul_prng_next(prng));
+	/* The keys are the caller's: no secret is needed. */
+	if (rc == PMUL_OK)
+		rc = pmul_table_init(&e->nodes, cfg->nodes_max, cfg->seed);
 	if (rc == PMUL_OK)
 		rc = pmul_ring_init(
 		    &e->events, (size_t)cfg->events_max + cfg->rx_messages_max);
@@ -105,8 +110,10 @@ pmul_engine_new(const struct pmul_config *cfg, struct pmul_engine **ret_e)
 		return PMUL_ENOMEM;
 	e->cfg = *cfg;
 	TAILQ_INIT(&e->tx_over);
+	TAILQ_INIT(&e->tx_dirty);
 	TAILQ_INIT(&e->rx_done);
 	TAILQ_INIT(&e->rx_dead);
+	TAILQ_INIT(&e->rx_dirty);
 	pmul_prng_init(&e->prng, cfg->seed);
 	pmul_pace_init(&e->pace, cfg->bit_rate, cfg->overhead_bytes);
 	rc = init(e, cfg);
@@ -137,6 +144,7 @@ pmul_engine_free(struct pmul_engine **ep)
 	if (e == NULL)
 		return;
 	free_messages(e);
+	pmul_node_free_all(e);
 	pmul_heap_release(&e->timers);
 	pmul_heap_release(&e->expiries);
 	pmul_heap_release(&e->acks);
@@ -144,10 +152,47 @@ pmul_engine_free(struct pmul_engine **ep)
 	pmul_table_release(&e->tx_table);
 	pmul_table_release(&e->rx_table);
 	pmul_table_release(&e->peer_table);
+	pmul_table_release(&e->nodes);
 	pmul_ring_release(&e->events);
 	free(e->scratch);
 	free(e);
 	*ep = NULL;
+}
+
+/* --- nodes --------------------------------------------------------------------- */
+
+void
+pmul_engine_set_emcon(struct pmul_engine *e, struct pmul_clock now, bool on)
+{
+	set_clock(e, now);
+	if (on == e->emcon)
+		return;
+	e->emcon = on;
+	pmul_peer_silence(e, on);
+	if (!on)
+		pmul_rx_emcon_ended(e);
+}
+
+bool
+pmul_engine_emcon(const struct pmul_engine *e)
+{
+	return e->emcon;
+}
+
+int
+pmul_engine_set_node(
+    struct pmul_engine *e, struct pmul_clock now, const struct pmul_node *n)
+{
+	if (n->id == 0 || n->id == e->cfg.node_id)
+		return PMUL_EINVAL;
+	set_clock(e, now);
+	return pmul_node_set(e, n);
+}
+
+struct pmul_node
+pmul_engine_node(const struct pmul_engine *e, uint32_t id)
+{
+	return pmul_node_get(e, id);
 }
 
 /* --- outgoing messages ------------------------------------------------------- */
@@ -173,6 +218,19 @@ pmul_engine_cancel(struct pmul_engine *e, struct pmul_clock now, uint32_t msid)
 	return pmul_tx_cancel(e, msid);
 }
 
+bool
+pmul_engine_next_tx_saved(struct pmul_engine *e, struct pmul_tx_saved *ret_s)
+{
+	const struct pmul_tx *tx = pmul_tx_next_dirty(e);
+
+	if (tx == NULL)
+		return false;
+	ret_s->msid = tx->node.msid;
+	ret_s->rounds = tx->rounds;
+	ret_s->emcon_rounds = tx->silents;
+	return true;
+}
+
 /* --- PDUs in ----------------------------------------------------------------- */
 
 static int
@@ -192,7 +250,7 @@ dispatch(struct pmul_engine *e, const struct pmul_pdu *pdu)
 		e->counters.not_for_us++;
 		return PMUL_OK;
 	case PMUL_FEC_ADDRESS:
-	case PMUL_EXTRA_FEC_ADDRESS: return PMUL_EUNSUPPORTED;
+	case PMUL_EXTRA_FEC_ADDRESS: return pmul_rx_fec(e, pdu);
 	}
 	return PMUL_ETYPE;
 }
@@ -204,7 +262,8 @@ accept_pdu(struct pmul_engine *e, const struct pmul_addr *from,
 	struct pmul_peer *peer;
 	int rc;
 
-	if (pdu->source == e->cfg.node_id)
+	/* NTNU writes the originator into some Acks: see tx_ack.c. */
+	if (pdu->source == e->cfg.node_id && pdu->type != PMUL_ACK)
 		return PMUL_EOWN;
 	if (e->events.count >= e->cfg.events_max)
 		return PMUL_EBUSY;
@@ -213,6 +272,7 @@ accept_pdu(struct pmul_engine *e, const struct pmul_addr *from,
 		return rc;
 	e->counters.pdus_in++;
 	e->counters.bytes_in += pdu->length;
+	pmul_turn_heard(e, pdu);
 	peer = pmul_peer_find(e, pdu->source);
 	if (peer != NULL && from != NULL && pdu->type != PMUL_ACK)
 		peer->addr = *from;
@@ -272,8 +332,14 @@ fire(struct pmul_engine *e, struct pmul_heap_node *n)
 	case PMUL_TIMER_TX:
 		pmul_tx_timer(e, PMUL_CONTAINER(n, struct pmul_tx, timer));
 		break;
+	case PMUL_TIMER_SILENCE:
+		pmul_tx_silence(e, PMUL_CONTAINER(n, struct pmul_tx, silence));
+		break;
 	case PMUL_TIMER_RX:
 		pmul_rx_timer(e, PMUL_CONTAINER(n, struct pmul_rx, timer));
+		break;
+	case PMUL_TIMER_LIFE:
+		pmul_rx_expire(e, PMUL_CONTAINER(n, struct pmul_rx, expiring));
 		break;
 	case PMUL_TIMER_PEER:
 		pmul_peer_timer(e, PMUL_CONTAINER(n, struct pmul_peer, timer));
@@ -296,6 +362,21 @@ pmul_engine_tick(struct pmul_engine *e, struct pmul_clock now)
 		fire(e, n);
 }
 
+/* When something may leave. */
+static uint64_t
+next_pdu_at(const struct pmul_engine *e)
+{
+	struct pmul_heap_node *n = pmul_heap_top(&e->sends);
+	uint64_t at = pmul_pace_end(&e->pace, e->now.mono).us, turn;
+
+	if (e->emcon || (n == NULL && pmul_heap_top(&e->acks) == NULL))
+		return PMUL_MONO_NEVER.us;
+	if (pmul_heap_top(&e->acks) != NULL)
+		return at;
+	turn = pmul_turn_at(e, PMUL_CONTAINER(n, struct pmul_tx, sending));
+	return turn > at ? turn : at;
+}
+
 struct pmul_mono
 pmul_engine_deadline(const struct pmul_engine *e)
 {
@@ -314,11 +395,8 @@ pmul_engine_deadline(const struct pmul_engine *e)
 		at = pmul_after(e, at);
 		best = at < best ? at : best;
 	}
-	if (pmul_heap_top(&e->acks) != NULL ||
-	    pmul_heap_top(&e->sends) != NULL) {
-		at = pmul_pace_end(&e->pace, e->now.mono).us;
-		best = at < best ? at : best;
-	}
+	at = next_pdu_at(e);
+	best = at < best ? at : best;
 	return (struct pmul_mono){ best };
 }
 
@@ -341,10 +419,6 @@ next_ack(struct pmul_engine *e, struct pmul_where *where, void *buf, size_t cap)
 	return len;
 }
 
-/*
- * On a half duplex link this is the place to let the Acks of a round come in
- * before the next data is sent.
- */
 static size_t
 next_send(
     struct pmul_engine *e, struct pmul_where *where, void *buf, size_t cap)
@@ -356,6 +430,8 @@ next_send(
 	if (n == NULL)
 		return 0;
 	tx = PMUL_CONTAINER(n, struct pmul_tx, sending);
+	if (e->now.mono.us < pmul_turn_at(e, tx))
+		return 0;
 	len = pmul_tx_put(e, tx, where, buf, cap);
 	assert(len > 0);
 	pmul_pace_sent(&e->pace, e->now.mono, len);
@@ -371,7 +447,7 @@ pmul_engine_next_pdu(struct pmul_engine *e, struct pmul_clock now,
 
 	assert(cap >= e->cfg.pdu_max);
 	pmul_engine_tick(e, now);
-	if (pmul_pace_next(&e->pace).us > e->now.mono.us)
+	if (e->emcon || pmul_pace_next(&e->pace).us > e->now.mono.us)
 		return false;
 	len = next_ack(e, where, buf, cap);
 	if (len == 0)
@@ -396,6 +472,7 @@ pmul_engine_next_event(struct pmul_engine *e, struct pmul_event *ret_ev)
 	if (ret_ev->type == PMUL_EV_RECEIVED) {
 		rx = pmul_rx_find(e, ret_ev->peer, ret_ev->id);
 		assert(rx != NULL && rx->state == PMUL_RX_COMPLETE);
+		ret_ev->from = rx->peer->addr;
 		rx->fetched = true;
 	}
 	return true;
@@ -417,15 +494,30 @@ pmul_engine_stored(
 
 int
 pmul_engine_restore_tombstone(struct pmul_engine *e, struct pmul_clock now,
-    uint32_t source, uint32_t id, struct pmul_wall expiry)
+    const struct pmul_tombstone *t)
 {
-	uint32_t until;
+	set_clock(e, now);
+	return t->expiry.s > 0 ? pmul_rx_restore(e, t) : PMUL_OK;
+}
+
+bool
+pmul_engine_next_rx_saved(struct pmul_engine *e, struct pmul_rx_saved *ret_s)
+{
+	return pmul_rx_next_saved(e, ret_s);
+}
+
+int
+pmul_engine_restore_rx(
+    struct pmul_engine *e, struct pmul_clock now, const struct pmul_rx_saved *s)
+{
+	struct pmul_clock before = e->now;
+	int rc;
 
 	set_clock(e, now);
-	if (expiry.s <= 0)
-		return PMUL_OK;
-	until = expiry.s < UINT32_MAX ? (uint32_t)expiry.s : UINT32_MAX;
-	return pmul_rx_restore(e, source, id, until);
+	rc = pmul_rx_resume(e, s);
+	if (rc != PMUL_OK)
+		e->now = before;
+	return rc;
 }
 
 /* --- looking inside ---------------------------------------------------------- */
@@ -453,10 +545,11 @@ pmul_engine_tx_progress(const struct pmul_engine *e, uint32_t msid,
 		return 0;
 	*ret_total = tx->total;
 	*ret_sent = tx->sent;
-	*ret_rounds = tx->round > 0 ? tx->round - 1 : 0;
+	*ret_rounds = tx->rounds > 0 ? tx->rounds - 1 : 0;
 	for (size_t i = 0; i < tx->ndests && i < cap; i++) {
 		d[i].id = tx->dests[i].id;
 		d[i].heard = tx->dests[i].heard;
+		d[i].emcon = tx->dests[i].emcon;
 		d[i].complete = tx->dests[i].complete;
 		d[i].missing = tx->dests[i].missing.count;
 	}

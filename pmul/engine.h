@@ -2,30 +2,31 @@
  * Inside the engine: what its parts share.
  *
  *	engine.c  the public calls: dispatch of PDUs, timers, the order of sending
- *	tx.c      one outgoing message: rounds, Ack-Ack, Discard
+ *	tx.c      one outgoing message: its beginning and its end
+ *	tx_round.c  ...its rounds and timers
+ *	tx_put.c  ...its PDUs
  *	tx_ack.c  what an Ack_PDU tells about outgoing messages
+ *	node.c    what is known about other nodes
+ *	turn.c    whose turn it is on a half duplex channel
  *	rx.c      one incoming message: gathering, completion, tombstones
+ *	rx_life.c   ...its beginning, its end, its timers
+ *	rx_keep.c   ...its fragments, written down for a restart
  *	store.c   the fragments of one incoming message
  *	ack.c     the Acks owed to each transmitter
  *
  * Costs.  A message, a destination, a transmitter is found by hash or binary
  * search, the next thing to do is on top of a heap, and sums are kept up to
  * date: nothing walks over all messages or all destinations for one PDU.  A
- * round looks once at each destination it has to name.
+ * round looks once at each destination it has to name.  Only what management
+ * says about a node, or the first Ack after its silence, looks at all messages.
  *
  * Memory.  Heaps and hash tables have the size of the limits in struct
  * pmul_config from the start, and events are promised before they happen, so
- * only submit(), input() and restore_tombstone() can run out of memory; each
- * of them allocates all it needs before it changes anything.
+ * only submit(), input(), set_node() and the calls that restore can run out of
+ * memory; each of them allocates all it needs before it changes anything.
  *
  * Time.  Two heaps of deadlines: timers in monotonic microseconds, expiries in
  * wall seconds, so that setting the clock moves the latter and not the former.
- *
- * What comes later has its place: EMCON is a flag of a destination (struct
- * tx_dest) and a state of struct pmul_peer, dynamic groups a module beside
- * tx.c that runs before the first round, compatibility with other
- * implementations a per-node switch where pmul_tx_ack() finds the destination
- * and where pmul_peer_ack() writes an entry.
  */
 #ifndef MULETEER_PMUL_ENGINE_H
 #define MULETEER_PMUL_ENGINE_H
@@ -38,6 +39,7 @@
 #include "pmul/pmul.h"
 #include "pmul/prng.h"
 #include "pmul/ring.h"
+#include "pmul/rtt.h"
 #include "pmul/table.h"
 
 struct pmul_tx;
@@ -48,21 +50,41 @@ TAILQ_HEAD(pmul_tx_list, pmul_tx);
 TAILQ_HEAD(pmul_rx_list, pmul_rx);
 
 /* What a node of the two heaps of deadlines is part of. */
-enum pmul_timer_kind { PMUL_TIMER_TX, PMUL_TIMER_RX, PMUL_TIMER_PEER };
+enum pmul_timer_kind {
+	PMUL_TIMER_TX,
+	PMUL_TIMER_SILENCE, /* of a struct pmul_tx */
+	PMUL_TIMER_RX,
+	PMUL_TIMER_LIFE, /* of a struct pmul_rx */
+	PMUL_TIMER_PEER,
+};
+
+/* See turn.h. */
+struct pmul_turn {
+	const struct pmul_tx *given; /* whose Acks are waited for */
+	uint64_t acks_us;            /* ...until then */
+	uint64_t round_us;           /* somebody else is sending until then */
+};
 
 struct pmul_engine {
 	struct pmul_config cfg;
 	struct pmul_clock now; /* of the call being served, or the last one */
 	struct pmul_prng prng;
 	struct pmul_pace pace;
+	struct pmul_rtt rtt;
+	struct pmul_turn turn;
 	struct pmul_heap timers;   /* by monotonic microseconds */
 	struct pmul_heap expiries; /* by wall seconds */
 	struct pmul_heap acks;     /* struct pmul_peer: an Ack is due */
 	struct pmul_heap sends;    /* struct pmul_tx: a PDU is due */
 	struct pmul_table tx_table, rx_table, peer_table;
-	struct pmul_tx_list tx_over; /* finished, oldest first */
-	struct pmul_rx_list rx_done; /* tombstones that acknowledge */
-	struct pmul_rx_list rx_dead; /* tombstones that ignore */
+	struct pmul_table nodes; /* what is known of them, see node.h */
+	uint32_t nodes_count;
+	bool emcon;                   /* ours: nothing leaves */
+	struct pmul_tx_list tx_over;  /* finished, oldest first */
+	struct pmul_tx_list tx_dirty; /* rounds begun, not handed out */
+	struct pmul_rx_list rx_done;  /* tombstones that acknowledge */
+	struct pmul_rx_list rx_dead;  /* tombstones that ignore */
+	struct pmul_rx_list rx_dirty; /* fragments not handed out */
 	uint32_t tx_over_count, rx_done_count, rx_dead_count;
 	struct pmul_ring events;
 	struct pmul_counters counters;

@@ -16,6 +16,14 @@ pmul_pace_next(const struct pmul_pace *p)
 	return (struct pmul_mono){ p->free_us + (p->fraction != 0) };
 }
 
+uint64_t
+pmul_pace_air_us(const struct pmul_pace *p, size_t len)
+{
+	if (p->bit_rate == 0)
+		return 0;
+	return ((uint64_t)len + p->overhead_bytes) * 8 * 1000000 / p->bit_rate;
+}
+
 void
 pmul_pace_sent(struct pmul_pace *p, struct pmul_mono now, size_t len)
 {

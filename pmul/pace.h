@@ -35,6 +35,9 @@ void pmul_pace_init(
 /* The earliest time at which the next PDU may leave. */
 struct pmul_mono pmul_pace_next(const struct pmul_pace *p);
 
+/* How long a PDU of len octets is on the air, at least. */
+uint64_t pmul_pace_air_us(const struct pmul_pace *p, size_t len);
+
 /* A PDU of len octets leaves at now. */
 void pmul_pace_sent(struct pmul_pace *p, struct pmul_mono now, size_t len);
 

@@ -17,9 +17,9 @@
  * the deadline.  Time never runs backwards for the engine: a monotonic time
  * earlier than one it has seen counts as that one.
  *
- * The engine knows no addresses.  A struct pmul_addr is a value the caller
- * makes from a socket address and gets back when an Ack_PDU is due; a group is
- * a number the caller maps to its multicast address.
+ * The engine knows no transport addresses.  A struct pmul_addr is a value the
+ * caller makes from a socket address and gets back when an Ack_PDU is due; a
+ * group is its IPv4 multicast address, because an Announce_PDU carries it.
  *
  * Memory: the engine copies what it is given and owns what it hands out.
  * Everything that a peer can make grow is limited in struct pmul_config.
@@ -80,6 +80,17 @@ struct pmul_clock {
 /* Octets in front of the fragment in a Data_PDU. */
 #define PMUL_DATA_HEADER 16
 
+/*
+ * 142(A): which rounds end with an Extra_Address_PDU, so that who has lost the
+ * end can answer at once.  After a clean first pass it is wasted; after a bad
+ * one, a poll does the same a little later.
+ */
+enum pmul_extra {
+	PMUL_EXTRA_NEVER, /* and no polls: the book of 2001 */
+	PMUL_EXTRA_ALWAYS,
+	PMUL_EXTRA_REPEATS, /* all but the first pass */
+};
+
 /* Parameters of reference "P_MUL, section 4", names as there. */
 struct pmul_config {
 	uint32_t node_id; /* our Source_ID / Destination_ID; not 0 */
@@ -93,18 +104,41 @@ struct pmul_config {
 
 	uint64_t ack_retx_us;       /* ACK_RE-TRANSMISSION_TIME, from the end of
 				     * the last PDU of a round */
+	uint64_t ack_retx_min_us;   /* measured round trips move it, but not
+				     * below this (142(A): the sender adapts).
+				     * 0: it stays as configured */
+	uint64_t turnaround_us;     /* half duplex: from hearing to sending */
 	uint32_t backoff_pct;       /* BACK-OFF_FACTOR per round: 150 is 1.5 */
 	uint32_t backoff_limit_pct; /* the interval grows to at most this much
 				     * of ack_retx_us: 1000 is 10 times */
 	uint64_t ack_delay_us;      /* ACK_DELAY_UPPER_BOUND */
 	uint64_t ack_pdu_us;        /* ACK_PDU_TIME: repeat an unanswered Ack */
+	uint32_t emcon_rtc;         /* EMCON_RTC: repetitions to silent nodes */
+	uint64_t emcon_rti_us;      /* EMCON_RTI: from the end of one to the
+				     * next */
 	uint32_t ack_pdu_repeats;   /* ...at most so often; 0: never */
 	uint16_t mm; /* MM: most missing numbers in one entry, and
 				     * trigger T3 */
 	uint64_t undefined_expiry_us; /* UNDEFINED_PDU_EXPIRY_TIME */
-	uint32_t skew_s; /* other clocks may differ from ours by this
+	uint32_t skew_s;         /* other clocks may differ from ours by this
 				       * much before we call a message expired */
-	bool ranges;     /* 142(A): write missing ranges as first, 0, last */
+	uint64_t rx_lifetime_us; /* a node without a clock: an incoming message
+				  * lives so long from when it was first heard,
+				  * whatever its Expiry_Time.  0: by the clock */
+	bool ranges;    /* 142(A): write missing ranges as first, 0, last */
+	bool timestamp; /* 142(A): put the time since the Address_PDU in Acks;
+			 * of several messages, that of the one listed first */
+	enum pmul_extra extra_address;
+	uint32_t polls; /* so often are silent destinations asked, with an
+			 * Extra_Address_PDU alone, before everything is
+			 * repeated to them */
+
+	/* Dynamic groups, ACP 142 3.8. */
+	uint32_t pool_first, pool_last; /* groups to choose from, inclusive;
+					 * IPv4 in host order; 0: none */
+	uint64_t wait_for_reject_us;    /* WAIT_FOR_REJECT_TIME */
+	uint64_t announce_delay_us;     /* ANNOUNCE_DELAY */
+	uint32_t announce_ct;           /* ANNOUNCE_CT: at least 1 */
 
 	/* Limits. */
 	uint32_t tx_messages_max;  /* outgoing messages in flight */
@@ -121,7 +155,9 @@ struct pmul_config {
 	uint32_t tombstones_max;    /* finished incoming messages remembered;
 				     * as many again that were lost or not for
 				     * us, and as many outgoing ones */
-	uint32_t events_max;        /* events not yet fetched before input and
+	uint32_t nodes_max;  /* nodes that pmul_engine_set_node() knows */
+	uint32_t groups_max; /* dynamic groups joined at a time */
+	uint32_t events_max; /* events not yet fetched before input and
 				     * submit answer PMUL_EBUSY */
 };
 
@@ -152,11 +188,16 @@ enum pmul_port {
 	PMUL_APORT, /* Ack */
 };
 
+/* GG, where Request, Release and Announce go; the caller knows its address. */
+#define PMUL_GROUP_ALL 0
+
 /* Where a PDU goes. */
 struct pmul_where {
 	enum pmul_port port;
 	bool multicast;
-	uint32_t group;      /* multicast: the group given to submit() */
+	uint32_t group;      /* multicast: IPv4 address in host order, as given
+			      * to submit(), or chosen from the pool;
+			      * PMUL_GROUP_ALL: the group GG of all nodes */
 	uint32_t node;       /* unicast: Source_ID of the node it is for */
 	struct pmul_addr to; /* unicast: where that node was last heard */
 };
@@ -175,6 +216,47 @@ int pmul_engine_new(
 /* Frees *e with everything in it, and sets *e to NULL.  NULL is fine. */
 void pmul_engine_free(struct pmul_engine **e);
 
+/* --- what is known of nodes --------------------------------------------- */
+
+/*
+ * Our own EMCON.  While it is on, pmul_engine_next_pdu() has nothing, for
+ * anybody; messages are received and reported as ever, ours wait or expire.
+ * When it ends, the Acks owed leave after their random delay, those for one
+ * transmitter together (ACP 142 3.7).
+ */
+void pmul_engine_set_emcon(
+    struct pmul_engine *e, struct pmul_clock now, bool on);
+bool pmul_engine_emcon(const struct pmul_engine *e);
+
+/* What management knows about another node; all false is as if unknown. */
+struct pmul_node {
+	uint32_t id;
+	/*
+	 * In EMCON: messages to it are repeated emcon_rtc times, emcon_rti_us
+	 * apart, then it is left alone until it acknowledges or the message
+	 * expires.  An Ack from it ends the flag: PMUL_EV_EMCON_LEFT.
+	 */
+	bool emcon;
+	/*
+	 * Speaks the dialect of NTNU's libjpmul (reference 5.1 to 5.7): its
+	 * Acks name itself as the originator, and ours to it say everything
+	 * twice, in plain lists of at most 122 numbers; a static group with
+	 * such a node gets no Discard_Message_PDU, and its lists of
+	 * destinations stay in one Address_PDU.
+	 */
+	bool ntnu;
+};
+
+/*
+ * Set what is known about n->id, also for messages in flight.
+ * PMUL_EINVAL (id 0 or ours), PMUL_EBUSY (nodes_max), PMUL_ENOMEM.
+ */
+int pmul_engine_set_node(struct pmul_engine *e, struct pmul_clock now,
+    const struct pmul_node *n) PMUL_NODISCARD;
+
+/* What is known about id; all false if nothing is. */
+struct pmul_node pmul_engine_node(const struct pmul_engine *e, uint32_t id);
+
 /* One destination of an outgoing message. */
 struct pmul_dest {
 	uint32_t id;  /* Destination_ID */
@@ -187,18 +269,28 @@ struct pmul_submit {
 			   * this node, or a transmission resumed after a restart */
 	uint8_t priority; /* 0 is the most urgent */
 	struct pmul_wall expiry;
-	uint32_t group;                /* the static group to send to */
+	uint32_t group;                /* the static group to send to, an IPv4
+					* address in host order; 0: a dynamic
+					* one from the pool */
 	const struct pmul_dest *dests; /* no ID twice; any order */
 	size_t ndests;
 	const void *data; /* copied */
 	size_t len;       /* at least 1 */
+	/*
+	 * Resumed after a restart: as struct pmul_tx_saved had it.  rounds > 0
+	 * means that the destinations may have it all: they are asked, not
+	 * told again.
+	 */
+	uint32_t rounds, emcon_rounds;
 };
 
 /*
  * Start sending a message.  The destinations are sorted here.
  * PMUL_EINVAL (no destination, one twice, ourselves among them, no data, an
- * expiry that does not fit the 32 bits of Expiry_Time),
- * PMUL_ETOOBIG (message_max, destinations_max, more than 65535 fragments),
+ * expiry that does not fit the 32 bits of Expiry_Time, a dynamic group without
+ * a pool),
+ * PMUL_ETOOBIG (message_max, destinations_max, more than 65535 fragments, a
+ * list with a node of NTNU's that does not fit one Address_PDU),
  * PMUL_EBUSY (tx_messages_max, tx_bytes_max), PMUL_EEXIST, PMUL_EEXPIRED,
  * PMUL_ENOMEM; the engine is then as before.
  */
@@ -214,7 +306,8 @@ int pmul_engine_cancel(
 
 /*
  * A datagram arrived; from is where an Ack to its sender would go.
- * Anything wrong with it is returned, counted, and leaves no other trace:
+ * Anything wrong with it is returned, counted, and leaves no other trace but
+ * that a message for FEC (PMUL_EUNSUPPORTED) is remembered as not for us:
  * PMUL_EMALFORMED, PMUL_ECHECKSUM, PMUL_EOWN, PMUL_ETYPE, PMUL_ETOOBIG,
  * PMUL_EBUSY, PMUL_EEXPIRED, PMUL_EUNSUPPORTED, PMUL_ENOMEM.
  */
@@ -256,6 +349,14 @@ enum pmul_event_type {
 	PMUL_EV_DONE,
 	/* An incoming message that named us was lost: expired or discarded. */
 	PMUL_EV_LOST,
+	/* peer was flagged as in EMCON and has acknowledged something; id is 0. */
+	PMUL_EV_EMCON_LEFT,
+	/*
+	 * Listen to the dynamic group `group` from now on, or no longer; peer
+	 * and id are the message it carries.
+	 */
+	PMUL_EV_JOIN,
+	PMUL_EV_LEAVE,
 };
 
 struct pmul_event {
@@ -263,7 +364,9 @@ struct pmul_event {
 	uint32_t peer; /* Source_ID of the sender, or the destination */
 	uint32_t id;   /* Message_ID */
 	uint8_t priority;
-	uint32_t seq; /* RECEIVED: Message_Sequence_Number, for a log only */
+	uint32_t seq;   /* RECEIVED: Message_Sequence_Number, for a log only */
+	uint32_t group; /* JOIN, LEAVE */
+	struct pmul_addr from; /* RECEIVED: where its sender was last heard */
 	struct pmul_wall expiry;
 	const uint8_t *data;
 	size_t len;
@@ -281,13 +384,69 @@ bool pmul_engine_next_event(struct pmul_engine *e, struct pmul_event *ret_ev);
 int pmul_engine_stored(
     struct pmul_engine *e, struct pmul_clock now, uint32_t source, uint32_t id);
 
+/* --- surviving a restart ------------------------------------------------ */
+
 /*
- * Remember at start-up that (source, id) was received before: a retransmission
- * is acknowledged and not delivered again.  The oldest go when
- * tombstones_max is reached.  PMUL_ENOMEM.
+ * What has changed since it was last handed out, in no particular order; the
+ * caller writes it down now and then, and gives it back after a restart.  Each
+ * is handed out once: false when nothing has changed since.  Nothing is handed
+ * out of a message that has ended: ACKED, DONE, RECEIVED and LOST say so.
+ */
+
+/* An outgoing message: it goes back with pmul_engine_submit(). */
+struct pmul_tx_saved {
+	uint32_t msid;
+	uint32_t rounds;       /* begun, the first pass included */
+	uint32_t emcon_rounds; /* ...of these: repetitions to silent nodes */
+};
+
+bool pmul_engine_next_tx_saved(
+    struct pmul_engine *e, struct pmul_tx_saved *ret_s);
+
+/*
+ * An incoming message that is for us and incomplete.  records are the
+ * fragments that came since the last time, in a form of the engine's own; what
+ * was handed out at different times can be given back in any order, in one
+ * piece or in several, some missing.  Valid until the next call to the engine.
+ */
+struct pmul_rx_saved {
+	uint32_t source, id;
+	uint8_t priority;
+	uint32_t seq, total; /* total 0: not yet certain */
+	struct pmul_wall expiry;
+	struct pmul_addr from;
+	const uint8_t *records;
+	size_t len;
+};
+
+bool pmul_engine_next_rx_saved(
+    struct pmul_engine *e, struct pmul_rx_saved *ret_s);
+
+/*
+ * Go on with an incoming message, or add more records to one restored before.
+ * PMUL_EMALFORMED (not such records; nothing of them was taken), PMUL_EEXPIRED,
+ * PMUL_EEXIST (received before), PMUL_EBUSY, PMUL_ETOOBIG, PMUL_ENOMEM.
+ */
+int pmul_engine_restore_rx(struct pmul_engine *e, struct pmul_clock now,
+    const struct pmul_rx_saved *s) PMUL_NODISCARD;
+
+/* A message that was received and stored. */
+struct pmul_tombstone {
+	uint32_t source, id;
+	uint8_t priority;
+	struct pmul_wall expiry;
+	struct pmul_addr from;
+	bool owed; /* its Ack never left: it does now, after its random
+		    * delay, or when EMCON ends */
+};
+
+/*
+ * Remember at start-up that a message was received before: a retransmission
+ * is acknowledged and not delivered again.  The oldest go when tombstones_max
+ * is reached.  PMUL_ENOMEM.
  */
 int pmul_engine_restore_tombstone(struct pmul_engine *e, struct pmul_clock now,
-    uint32_t source, uint32_t id, struct pmul_wall expiry) PMUL_NODISCARD;
+    const struct pmul_tombstone *t) PMUL_NODISCARD;
 
 /* --- looking inside --------------------------------------------------- */
 
@@ -297,8 +456,10 @@ struct pmul_counters {
 	uint64_t pdus_out, bytes_out;  /* without the layers below */
 	uint64_t data_out, data_again; /* Data_PDUs, and those sent before */
 	uint64_t acks_in, acks_out;
-	uint64_t rounds;     /* retransmission rounds begun */
-	uint64_t duplicates; /* Data_PDUs we already had */
+	uint64_t rounds;       /* retransmission rounds begun, polls included */
+	uint64_t emcon_rounds; /* ...of these: repetitions to silent nodes */
+	uint64_t polls;        /* ...of these: an Extra_Address_PDU alone */
+	uint64_t duplicates;   /* Data_PDUs we already had */
 	/* Refused, by reason. */
 	uint64_t malformed, checksum, own, type, toobig, busy, expired,
 	    unsupported, nomem;
@@ -321,6 +482,7 @@ void pmul_engine_gauges(const struct pmul_engine *e, struct pmul_gauges *ret_g);
 struct pmul_tx_progress {
 	uint32_t id; /* Destination_ID */
 	bool heard;  /* any Ack yet */
+	bool emcon;  /* flagged as silent */
 	bool complete;
 	uint32_t missing; /* numbers its last Ack listed */
 };

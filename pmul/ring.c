@@ -92,7 +92,10 @@ about_outgoing(const struct pmul_event *ev, uint32_t msid)
 	case PMUL_EV_GAVE_UP:
 	case PMUL_EV_DONE: return ev->id == msid;
 	case PMUL_EV_RECEIVED:
-	case PMUL_EV_LOST: return false;
+	case PMUL_EV_LOST:
+	case PMUL_EV_EMCON_LEFT:
+	case PMUL_EV_JOIN:
+	case PMUL_EV_LEAVE: return false;
 	}
 	return false;
 }

@@ -25,9 +25,9 @@
 
 /* --- complete -------------------------------------------------------------- */
 
-/* The message is whole: *data becomes ours. */
-static void
-deliver(struct pmul_engine *e, struct pmul_rx *rx, uint8_t *data, size_t len)
+void
+pmul_rx_deliver(
+    struct pmul_engine *e, struct pmul_rx *rx, uint8_t *data, size_t len)
 {
 	struct pmul_gather *g = rx->g;
 	struct pmul_event ev = {
@@ -42,8 +42,9 @@ deliver(struct pmul_engine *e, struct pmul_rx *rx, uint8_t *data, size_t len)
 	};
 
 	pmul_peer_forgive(e, rx);
+	pmul_rx_clean(e, rx);
 	pmul_heap_remove(&e->timers, &rx->timer);
-	pmul_heap_remove(&e->expiries, &rx->expiring);
+	pmul_rx_immortal(e, rx);
 	pmul_rx_charge(e, rx, len - g->store.bytes);
 	pmul_store_release(&g->store);
 	g->data = data;
@@ -144,8 +145,8 @@ take_address(struct pmul_engine *e, struct pmul_rx *rx,
 	rx->state = PMUL_RX_GATHERING;
 	rx->priority = pdu->priority;
 	rx->expiry = pdu->expiry;
-	pmul_heap_put(
-	    &e->expiries, &rx->expiring, pmul_expired_at(e, rx->expiry));
+	pmul_rx_live(e, rx);
+	pmul_rx_dirty(e, rx);
 	g->seq = seq;
 	g->total = pdu->total > g->highest ? pdu->total : g->highest;
 	g->total_sure = g->total == pdu->total;
@@ -189,30 +190,10 @@ adopt(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu,
 		assert(rc == PMUL_OK);
 	}
 	if (data != NULL)
-		deliver(e, rx, data, len);
+		pmul_rx_deliver(e, rx, data, len);
 	else
 		check_gathered(e, rx);
 	return PMUL_OK;
-}
-
-/*
- * Named again while incomplete: a retransmission round begins.  Its last
- * number that concerns us, T2, is the last we asked for; had we asked for
- * nothing, everything is sent again.
- */
-static void
-begin_round(struct pmul_engine *e, struct pmul_rx *rx)
-{
-	struct pmul_gather *g = rx->g;
-
-	g->pass_over = true;
-	if (g->asked == 0)
-		g->asked = g->total;
-	/* Once for each Ack of ours, or frequent rounds would put it off. */
-	if (!rx->prodded || rx->timer.place == 0)
-		pmul_heap_put(
-		    &e->timers, &rx->timer, pmul_after(e, e->cfg.ack_pdu_us));
-	rx->prodded = true;
 }
 
 /* Named again while incomplete. */
@@ -233,22 +214,40 @@ named_again(
 			rc = pmul_store_join(
 			    &g->store, pdu->total, 0, NULL, 0, &data, &len);
 			if (rc == PMUL_OK)
-				deliver(e, rx, data, len);
+				pmul_rx_deliver(e, rx, data, len);
 			return rc;
 		}
 		rc = pmul_seqset_grow(&g->store.have, pdu->total);
 		if (rc != PMUL_OK)
 			return rc;
+		if (g->total != pdu->total || !g->total_sure)
+			pmul_rx_dirty(e, rx);
 		g->total = pdu->total;
 		g->total_sure = true;
 	}
 	if (pdu->type == PMUL_EXTRA_ADDRESS) {
 		g->pass_over = true;
-		pmul_rx_owe(e, rx); /* T4 */
+		if (!pmul_rx_said_already(e, rx, true))
+			pmul_rx_owe(e, rx); /* T4 */
 		return PMUL_OK;
 	}
-	begin_round(e, rx);
+	/* Its last number that concerns us, T2, is the last we asked for; had
+	 * we asked for nothing, everything is sent again. */
+	pmul_rx_expect(e, rx);
 	return PMUL_OK;
+}
+
+/* T5: the transmitter lacks our Ack, unless that is still on its way. */
+static void
+named_when_done(
+    struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
+{
+	if (e->cfg.rx_lifetime_us > 0)
+		pmul_rx_remember(e, rx);
+	if (pmul_rx_said_already(e, rx, pdu->type == PMUL_EXTRA_ADDRESS))
+		return;
+	rx->duplicate_address = true;
+	pmul_rx_owe(e, rx);
 }
 
 static int
@@ -261,11 +260,7 @@ named(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu,
 	case PMUL_RX_HELD:
 	case PMUL_RX_FOREIGN: return adopt(e, rx, pdu, seq);
 	case PMUL_RX_GATHERING: return named_again(e, rx, pdu);
-	case PMUL_RX_DONE:
-		/* T5: the transmitter lacks our Ack. */
-		rx->duplicate_address = true;
-		pmul_rx_owe(e, rx);
-		return PMUL_OK;
+	case PMUL_RX_DONE: named_when_done(e, rx, pdu); return PMUL_OK;
 	case PMUL_RX_COMPLETE:
 	case PMUL_RX_LOST: return PMUL_OK;
 	}
@@ -284,8 +279,8 @@ ignore(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
 		pmul_ring_break(&e->events, 1);
 	if (rc != PMUL_OK)
 		return rc;
-	pmul_rx_bury(
-	    e, rx, PMUL_RX_FOREIGN, pmul_rx_ignore_until(e, pdu->expiry));
+	rx->expiry = pdu->expiry;
+	pmul_rx_bury(e, rx, PMUL_RX_FOREIGN);
 	return PMUL_OK;
 }
 
@@ -301,7 +296,11 @@ not_named(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
 	}
 	switch (rx->state) {
 	case PMUL_RX_DONE:
-		/* Not outstanding any more: our Ack has arrived. */
+		/* Not outstanding any more: our Ack has arrived.  If one has
+		 * left: rounds for those in EMCON name nobody else, and polls
+		 * only those that can answer. */
+		if (rx->acked_at_us == 0 && !rx->confirmed)
+			break;
 		rx->confirmed = true;
 		pmul_peer_forgive(e, rx);
 		pmul_heap_remove(&e->timers, &rx->timer);
@@ -336,6 +335,35 @@ hold(struct pmul_engine *e, const struct pmul_pdu *pdu, struct pmul_rx **ret_rx)
 	return PMUL_OK;
 }
 
+/* When, for the timestamp of our Acks; and whether a round has ended. */
+static void
+note_named(struct pmul_engine *e, const struct pmul_pdu *pdu)
+{
+	struct pmul_rx *rx = pmul_rx_find(e, pdu->source, pdu->msid);
+
+	if (pdu->type == PMUL_EXTRA_ADDRESS)
+		rx->ended = true;
+	if (pdu->type == PMUL_ADDRESS || rx->named_at_us == 0)
+		rx->named_at_us = e->now.mono.us;
+}
+
+/*
+ * What FEC carries we cannot put together.  Like a message for others: its
+ * Data_PDUs are neither held nor acknowledged.
+ */
+int
+pmul_rx_fec(struct pmul_engine *e, const struct pmul_pdu *pdu)
+{
+	struct pmul_rx *rx = pmul_rx_find(e, pdu->source, pdu->msid);
+	int rc = PMUL_OK;
+
+	if (pmul_rx_too_late(e, pdu->expiry))
+		return PMUL_EEXPIRED;
+	if (rx == NULL || rx->state == PMUL_RX_HELD)
+		rc = ignore(e, rx, pdu);
+	return rc != PMUL_OK ? rc : PMUL_EUNSUPPORTED;
+}
+
 int
 pmul_rx_address(struct pmul_engine *e, const struct pmul_pdu *pdu)
 {
@@ -344,7 +372,7 @@ pmul_rx_address(struct pmul_engine *e, const struct pmul_pdu *pdu)
 	uint32_t seq = 0;
 	int rc = PMUL_OK;
 
-	if (pmul_wall_now(e) >= pmul_expired_at(e, pdu->expiry))
+	if (pmul_rx_too_late(e, pdu->expiry))
 		return PMUL_EEXPIRED;
 	listed = judge(pdu, e->cfg.node_id, &seq);
 	if (rx == NULL && listed == UNDECIDED) {
@@ -355,7 +383,11 @@ pmul_rx_address(struct pmul_engine *e, const struct pmul_pdu *pdu)
 	if (rx != NULL)
 		listed = judge_set(rx, pdu, listed);
 	switch (listed) {
-	case LISTED: rc = named(e, rx, pdu, seq); break;
+	case LISTED:
+		rc = named(e, rx, pdu, seq);
+		if (rc == PMUL_OK)
+			note_named(e, pdu);
+		break;
 	case NOT_LISTED: rc = not_named(e, rx, pdu); break;
 	case UNDECIDED: break;
 	}
@@ -414,20 +446,22 @@ store(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
 	if (rc != PMUL_OK)
 		return rc;
 	/* The timer that drops the message may not have been run yet. */
-	if (gathering && pmul_wall_now(e) >= rx->expiring.key)
+	if (gathering && pmul_rx_is_over(e, rx))
 		return PMUL_EEXPIRED;
 	if (gathering && !beyond && g->total_sure &&
 	    g->store.have.count + 1 == g->total) {
 		rc = pmul_store_join(&g->store, g->total, pdu->seq, pdu->data,
 		    pdu->data_len, &data, &len);
 		if (rc == PMUL_OK)
-			deliver(e, rx, data, len);
+			pmul_rx_deliver(e, rx, data, len);
 		return rc;
 	}
 	rc = pmul_store_add(&g->store, pdu->seq, pdu->data, pdu->data_len);
 	if (rc != PMUL_OK)
 		return rc;
 	pmul_rx_charge(e, rx, pdu->data_len);
+	if (gathering)
+		pmul_rx_dirty(e, rx);
 	if (pdu->seq > g->highest)
 		g->highest = pdu->seq;
 	if (beyond) {
@@ -460,6 +494,34 @@ acknowledge_again(struct pmul_engine *e, struct pmul_rx *rx)
 	pmul_rx_owe(e, rx);
 }
 
+static int
+data_of_known(
+    struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
+{
+	int rc = PMUL_OK;
+
+	switch (rx->state) {
+	case PMUL_RX_HELD:
+	case PMUL_RX_GATHERING:
+		if (!pmul_seqset_has(&rx->g->store.have, pdu->seq))
+			rc = store(e, rx, pdu);
+		else
+			e->counters.duplicates++;
+		break;
+	case PMUL_RX_COMPLETE: e->counters.duplicates++; break;
+	case PMUL_RX_DONE:
+		e->counters.duplicates++;
+		acknowledge_again(e, rx);
+		break;
+	case PMUL_RX_LOST:
+	case PMUL_RX_FOREIGN: e->counters.not_for_us++; break;
+	}
+	/* A round is under way: what ends it is no question. */
+	if (rc == PMUL_OK)
+		rx->said_last = rx->ended = false;
+	return rc;
+}
+
 int
 pmul_rx_data(struct pmul_engine *e, const struct pmul_pdu *pdu)
 {
@@ -475,22 +537,7 @@ pmul_rx_data(struct pmul_engine *e, const struct pmul_pdu *pdu)
 			pmul_rx_free(e, rx);
 		return rc;
 	}
-	switch (rx->state) {
-	case PMUL_RX_HELD:
-	case PMUL_RX_GATHERING:
-		if (!pmul_seqset_has(&rx->g->store.have, pdu->seq))
-			return store(e, rx, pdu);
-		e->counters.duplicates++;
-		break;
-	case PMUL_RX_COMPLETE: e->counters.duplicates++; break;
-	case PMUL_RX_DONE:
-		e->counters.duplicates++;
-		acknowledge_again(e, rx);
-		break;
-	case PMUL_RX_LOST:
-	case PMUL_RX_FOREIGN: e->counters.not_for_us++; break;
-	}
-	return PMUL_OK;
+	return data_of_known(e, rx, pdu);
 }
 
 /* --- Discard_Message_PDU ----------------------------------------------------- */
@@ -505,7 +552,7 @@ pmul_rx_discard(struct pmul_engine *e, const struct pmul_pdu *pdu)
 	switch (rx->state) {
 	case PMUL_RX_HELD:
 		pmul_ring_break(&e->events, 1);
-		pmul_rx_bury(e, rx, PMUL_RX_LOST, pmul_rx_ignore_until(e, 0));
+		pmul_rx_bury(e, rx, PMUL_RX_LOST);
 		break;
 	case PMUL_RX_GATHERING: pmul_rx_lose(e, rx); break;
 	case PMUL_RX_COMPLETE:

@@ -17,6 +17,73 @@ pmul_rx_find(const struct pmul_engine *e, uint32_t source, uint32_t msid)
 	return n != NULL ? PMUL_CONTAINER(n, struct pmul_rx, node) : NULL;
 }
 
+/* --- how long -------------------------------------------------------------- */
+
+/* A node without a clock counts lifetimes, the others look at the clock. */
+static struct pmul_heap *
+lives(struct pmul_engine *e)
+{
+	return e->cfg.rx_lifetime_us > 0 ? &e->timers : &e->expiries;
+}
+
+static uint64_t
+lifetime_from(const struct pmul_engine *e, uint64_t us)
+{
+	uint64_t spare = PMUL_MONO_NEVER.us - 2 - us;
+
+	return us +
+	       (e->cfg.rx_lifetime_us < spare ? e->cfg.rx_lifetime_us : spare);
+}
+
+void
+pmul_rx_live(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	pmul_heap_put(lives(e), &rx->expiring,
+	    e->cfg.rx_lifetime_us > 0 ? lifetime_from(e, rx->heard_at_us)
+				      : pmul_expired_at(e, rx->expiry));
+}
+
+void
+pmul_rx_immortal(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	pmul_heap_remove(lives(e), &rx->expiring);
+}
+
+bool
+pmul_rx_is_over(const struct pmul_engine *e, const struct pmul_rx *rx)
+{
+	return rx->expiring.key <=
+	       (e->cfg.rx_lifetime_us > 0 ? e->now.mono.us : pmul_wall_now(e));
+}
+
+bool
+pmul_rx_too_late(const struct pmul_engine *e, uint32_t expiry)
+{
+	return e->cfg.rx_lifetime_us == 0 &&
+	       pmul_wall_now(e) >= pmul_expired_at(e, expiry);
+}
+
+/* A message is ignored for longer: its PDUs may outlive its Expiry_Time. */
+static uint64_t
+remember_until(const struct pmul_engine *e, const struct pmul_rx *rx)
+{
+	uint64_t expired = pmul_expired_at(e, rx->expiry);
+	uint64_t later =
+	    pmul_wall_now(e) + e->cfg.undefined_expiry_us / 1000000 + 1;
+
+	/* The transmitter may go on for as long as it likes: what was last
+	 * heard counts, so that nothing is delivered again. */
+	if (e->cfg.rx_lifetime_us > 0)
+		return lifetime_from(e, e->now.mono.us);
+	return rx->state == PMUL_RX_DONE || expired > later ? expired : later;
+}
+
+void
+pmul_rx_remember(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	pmul_heap_put(lives(e), &rx->expiring, remember_until(e, rx));
+}
+
 /* --- beginning ------------------------------------------------------------- */
 
 int
@@ -37,7 +104,9 @@ pmul_rx_new(struct pmul_engine *e, uint32_t source, uint32_t msid,
 	rx->node.msid = msid;
 	rx->state = PMUL_RX_FOREIGN;
 	pmul_node_init(e, &rx->timer, PMUL_TIMER_RX);
-	pmul_node_init(e, &rx->expiring, PMUL_TIMER_RX);
+	pmul_node_init(e, &rx->expiring,
+	    e->cfg.rx_lifetime_us > 0 ? PMUL_TIMER_LIFE : PMUL_TIMER_RX);
+	rx->heard_at_us = e->now.mono.us;
 	pmul_table_add(&e->rx_table, &rx->node);
 	*ret_rx = rx;
 	return PMUL_OK;
@@ -76,7 +145,7 @@ unbury(struct pmul_engine *e, struct pmul_rx *rx)
 	else
 		e->rx_dead_count--;
 	e->gauges.tombstones--;
-	pmul_heap_remove(&e->expiries, &rx->expiring);
+	pmul_heap_remove(lives(e), &rx->expiring);
 }
 
 int
@@ -118,6 +187,23 @@ pmul_rx_charge(struct pmul_engine *e, struct pmul_rx *rx, size_t len)
 	}
 }
 
+void
+pmul_rx_dirty(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	if (rx->g->dirty)
+		return;
+	rx->g->dirty = true;
+	TAILQ_INSERT_TAIL(&e->rx_dirty, rx, link);
+}
+
+void
+pmul_rx_clean(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	if (rx->g->dirty)
+		TAILQ_REMOVE(&e->rx_dirty, rx, link);
+	rx->g->dirty = false;
+}
+
 /* The message is held no longer; its octets count with the others. */
 void
 pmul_rx_unhold(struct pmul_engine *e, struct pmul_rx *rx)
@@ -139,9 +225,10 @@ close_body(struct pmul_engine *e, struct pmul_rx *rx)
 
 	pmul_peer_forgive(e, rx);
 	pmul_heap_remove(&e->timers, &rx->timer);
-	pmul_heap_remove(&e->expiries, &rx->expiring);
+	pmul_heap_remove(lives(e), &rx->expiring);
 	if (g == NULL)
 		return;
+	pmul_rx_clean(e, rx);
 	if (rx->state == PMUL_RX_HELD)
 		pmul_rx_unhold(e, rx);
 	e->gauges.rx_messages--;
@@ -179,8 +266,8 @@ make_room(struct pmul_engine *e, bool done)
 }
 
 void
-pmul_rx_bury(struct pmul_engine *e, struct pmul_rx *rx,
-    enum pmul_rx_state state, uint64_t until)
+pmul_rx_bury(
+    struct pmul_engine *e, struct pmul_rx *rx, enum pmul_rx_state state)
 {
 	bool done = state == PMUL_RX_DONE;
 
@@ -193,17 +280,7 @@ pmul_rx_bury(struct pmul_engine *e, struct pmul_rx *rx,
 	else
 		e->rx_dead_count++;
 	e->gauges.tombstones++;
-	pmul_heap_put(&e->expiries, &rx->expiring, until);
-}
-
-uint64_t
-pmul_rx_ignore_until(const struct pmul_engine *e, uint32_t expiry)
-{
-	uint64_t expired = pmul_expired_at(e, expiry);
-	uint64_t later =
-	    pmul_wall_now(e) + e->cfg.undefined_expiry_us / 1000000 + 1;
-
-	return expired > later ? expired : later;
+	pmul_rx_remember(e, rx);
 }
 
 void
@@ -220,35 +297,73 @@ pmul_rx_lose(struct pmul_engine *e, struct pmul_rx *rx)
 
 	assert(rx->state == PMUL_RX_GATHERING);
 	pmul_ring_push(&e->events, &ev);
-	pmul_rx_bury(e, rx, PMUL_RX_LOST, pmul_rx_ignore_until(e, rx->expiry));
+	pmul_rx_bury(e, rx, PMUL_RX_LOST);
 }
 
 void
 pmul_rx_stored(struct pmul_engine *e, struct pmul_rx *rx)
 {
 	assert(rx->state == PMUL_RX_COMPLETE);
-	pmul_rx_bury(e, rx, PMUL_RX_DONE, pmul_expired_at(e, rx->expiry));
+	pmul_rx_bury(e, rx, PMUL_RX_DONE);
 	rx->confirmed = rx->discarded;
 	if (!rx->discarded)
 		pmul_rx_owe(e, rx);
 }
 
 int
-pmul_rx_restore(
-    struct pmul_engine *e, uint32_t source, uint32_t msid, uint32_t expiry)
+pmul_rx_restore(struct pmul_engine *e, const struct pmul_tombstone *t)
 {
 	struct pmul_rx *rx;
 	int rc;
 
-	if (pmul_rx_find(e, source, msid) != NULL)
+	if (pmul_rx_find(e, t->source, t->id) != NULL)
 		return PMUL_OK;
-	rc = pmul_rx_new(e, source, msid, &rx);
+	rc = pmul_rx_new(e, t->source, t->id, &rx);
 	if (rc != PMUL_OK)
 		return rc;
-	rx->expiry = expiry;
-	rx->confirmed = true;
-	pmul_rx_bury(e, rx, PMUL_RX_DONE, pmul_expired_at(e, expiry));
+	pmul_peer_heard_at(rx->peer, &t->from);
+	rx->priority = t->priority;
+	rx->expiry =
+	    t->expiry.s < UINT32_MAX ? (uint32_t)t->expiry.s : UINT32_MAX;
+	rx->confirmed = !t->owed;
+	pmul_rx_bury(e, rx, PMUL_RX_DONE);
+	if (t->owed)
+		pmul_rx_owe(e, rx);
 	return PMUL_OK;
+}
+
+/* --- our own EMCON --------------------------------------------------------- */
+
+void
+pmul_rx_expect(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	struct pmul_gather *g = rx->g;
+
+	g->pass_over = true;
+	if (g->asked == 0)
+		g->asked = g->total;
+	/* Once for each Ack of ours, or frequent rounds would put it off. */
+	if (!rx->prodded || rx->timer.place == 0)
+		pmul_heap_put(
+		    &e->timers, &rx->timer, pmul_after(e, e->cfg.ack_pdu_us));
+	rx->prodded = true;
+}
+
+/*
+ * The transmitter may have repeated itself for the last time, and no PDU that
+ * would make us speak may come any more.
+ */
+void
+pmul_rx_emcon_ended(struct pmul_engine *e)
+{
+	struct pmul_table_node *n = NULL;
+	struct pmul_rx *rx;
+
+	while ((n = pmul_table_next(&e->rx_table, n)) != NULL) {
+		rx = PMUL_CONTAINER(n, struct pmul_rx, node);
+		if (rx->state == PMUL_RX_GATHERING && !rx->owed)
+			pmul_rx_expect(e, rx);
+	}
 }
 
 /* --- timers ---------------------------------------------------------------- */
@@ -312,32 +427,35 @@ list_run(uint16_t *list, size_t max, size_t *n, uint32_t first, uint32_t last,
 	return first - 1;
 }
 
+/* What is above the highest received may yet be on its way. */
+static uint32_t
+may_say(const struct pmul_gather *g)
+{
+	return g->pass_over ? g->total : g->highest;
+}
+
 bool
-pmul_rx_missing(const struct pmul_engine *e, const struct pmul_rx *rx,
-    uint16_t *list, size_t max, size_t *ret_n, uint32_t *ret_last)
+pmul_rx_missing(const struct pmul_rx *rx, struct pmul_rx_list_out *out)
 {
 	const struct pmul_gather *g = rx->g;
-	uint32_t upto, from, to, last = 0;
-	size_t n = 0;
+	uint32_t upto, from, to;
 
-	*ret_n = 0;
-	*ret_last = 0;
+	out->n = 0;
+	out->last = 0;
 	if (rx->state == PMUL_RX_DONE)
 		return true;
 	if (rx->state != PMUL_RX_GATHERING)
 		return false;
-	/* What is above the highest received may yet be on its way. */
-	upto = g->pass_over ? g->total : g->highest;
+	upto = may_say(g);
 	from = pmul_seqset_next_gap(&g->store.have, 0);
-	while (from != 0 && from <= upto && n < max) {
+	while (from != 0 && from <= upto && out->n < out->max) {
 		to = pmul_seqset_next(&g->store.have, from);
 		to = to != 0 && to <= upto ? to - 1 : upto;
-		last = list_run(list, max, &n, from, to, e->cfg.ranges);
+		out->last = list_run(
+		    out->list, out->max, &out->n, from, to, out->ranges);
 		from = pmul_seqset_next_gap(&g->store.have, to);
 	}
-	*ret_n = n;
-	*ret_last = last;
-	return n > 0;
+	return out->n > 0;
 }
 
 void
@@ -345,11 +463,39 @@ pmul_rx_acked(struct pmul_engine *e, struct pmul_rx *rx, uint32_t last)
 {
 	rx->acked_at_us = e->now.mono.us;
 	rx->prodded = false;
-	if (rx->state == PMUL_RX_GATHERING)
+	rx->said_last = true;
+	if (rx->state == PMUL_RX_GATHERING) {
 		rx->g->asked = last;
+		rx->g->said = may_say(rx->g);
+	}
 	if (rx->repeats > 0)
 		pmul_heap_put(
 		    &e->timers, &rx->timer, pmul_after(e, e->cfg.ack_pdu_us));
 	else
 		pmul_heap_remove(&e->timers, &rx->timer);
+}
+
+/*
+ * An Extra_Address_PDU ends a round, or asks.  The last Data_PDU in front of
+ * it may have had its answer already, and saying so twice is of no use: the
+ * first one behind Data_PDUs is not answered if nothing has changed since our
+ * Ack and that is so young that it cannot have been missed.  By then the
+ * transmitter has waited for us in vain at least once; half of ACK_PDU_TIME is
+ * its ACK_RE-TRANSMISSION_TIME where both are set as recommended.  A second
+ * Extra_Address_PDU without Data_PDUs between them is a question in any case.
+ *
+ * An Address_PDU begins a round, and was made before an Ack could reach the
+ * transmitter only if that is younger than its own delay.
+ */
+bool
+pmul_rx_said_already(
+    const struct pmul_engine *e, const struct pmul_rx *rx, bool extra)
+{
+	uint64_t age = e->now.mono.us - rx->acked_at_us;
+
+	if (!rx->said_last ||
+	    (rx->state == PMUL_RX_GATHERING && rx->g->said != rx->g->total))
+		return false;
+	return extra ? !rx->ended && age < e->cfg.ack_pdu_us / 2
+		     : age < e->cfg.ack_delay_us;
 }

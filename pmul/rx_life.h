@@ -27,16 +27,43 @@ void pmul_rx_charge(struct pmul_engine *e, struct pmul_rx *rx, size_t len);
 /* The message is no longer HELD; the caller sets the new state. */
 void pmul_rx_unhold(struct pmul_engine *e, struct pmul_rx *rx);
 
-/*
- * Become a tombstone, DONE, LOST or FOREIGN, until that wall second; the
- * oldest goes if there are too many.  Promised events are the caller's to
- * push or break.
- */
-void pmul_rx_bury(struct pmul_engine *e, struct pmul_rx *rx,
-    enum pmul_rx_state state, uint64_t until);
+/* Something of it is to be handed out by pmul_rx_next_saved(), or nothing. */
+void pmul_rx_dirty(struct pmul_engine *e, struct pmul_rx *rx);
+void pmul_rx_clean(struct pmul_engine *e, struct pmul_rx *rx);
 
-/* How long to ignore a message: its PDUs may outlive its Expiry_Time. */
-uint64_t pmul_rx_ignore_until(const struct pmul_engine *e, uint32_t expiry);
+/* The message is whole: *data becomes the engine's. */
+void pmul_rx_deliver(
+    struct pmul_engine *e, struct pmul_rx *rx, uint8_t *data, size_t len);
+
+/*
+ * How long: until Expiry_Time, give or take skew_s; with rx_lifetime_us, so
+ * long from when it was first heard, on the monotonic clock.  A message that is
+ * COMPLETE waits for its caller as long as it takes.
+ */
+void pmul_rx_live(struct pmul_engine *e, struct pmul_rx *rx);
+void pmul_rx_immortal(struct pmul_engine *e, struct pmul_rx *rx);
+bool pmul_rx_is_over(const struct pmul_engine *e, const struct pmul_rx *rx);
+bool pmul_rx_too_late(const struct pmul_engine *e, uint32_t expiry);
+
+/*
+ * Become a tombstone, DONE, LOST or FOREIGN; the oldest goes if there are too
+ * many.  Promised events are the caller's to push or break.
+ */
+void pmul_rx_bury(
+    struct pmul_engine *e, struct pmul_rx *rx, enum pmul_rx_state state);
+
+/* How long a tombstone is kept, counted anew. */
+void pmul_rx_remember(struct pmul_engine *e, struct pmul_rx *rx);
+
+/*
+ * GATHERING: a round begins, or may have been missed; speak up when nothing of
+ * it comes.
+ */
+void pmul_rx_expect(struct pmul_engine *e, struct pmul_rx *rx);
+
+/* Named once more: whether our last Ack need not be repeated. */
+bool pmul_rx_said_already(
+    const struct pmul_engine *e, const struct pmul_rx *rx, bool extra);
 
 /* GATHERING: it will never be complete. */
 void pmul_rx_lose(struct pmul_engine *e, struct pmul_rx *rx);

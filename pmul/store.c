@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pmul/wire.h"
+
 /* Number and length, in front of the octets of each record. */
 #define RECORD 4
 
@@ -44,12 +46,12 @@ reserve(struct pmul_store *s, size_t more)
 static void
 append(struct pmul_store *s, uint16_t seq, const void *data, size_t len)
 {
-	uint8_t *p = s->log + s->log_len;
-	uint16_t len16 = (uint16_t)len;
+	struct pmul_wr w;
 
-	memcpy(p, &seq, sizeof(seq));
-	memcpy(p + 2, &len16, sizeof(len16));
-	memcpy(p + RECORD, data, len);
+	pmul_wr_init(&w, s->log + s->log_len, RECORD + len);
+	pmul_wr_uint(&w, seq, 2);
+	pmul_wr_uint(&w, len, 2);
+	pmul_wr_bytes(&w, data, len);
 	s->log_len += RECORD + len;
 	s->bytes += len;
 }
@@ -72,17 +74,55 @@ pmul_store_add(struct pmul_store *s, uint16_t seq, const void *data, size_t len)
 	return rc;
 }
 
+int
+pmul_record_next(
+    const uint8_t *log, size_t len, size_t *pos, struct pmul_record *ret_r)
+{
+	struct pmul_rd rd;
+	struct pmul_record r;
+
+	memset(&r, 0, sizeof(r));
+	if (*pos < len) {
+		pmul_rd_init(&rd, log + *pos, len - *pos);
+		r.seq = pmul_rd_u16(&rd);
+		r.len = pmul_rd_u16(&rd);
+		r.data = pmul_rd_bytes(&rd, r.len);
+		if (!pmul_rd_ok(&rd) || r.seq == 0 || r.len == 0)
+			return PMUL_EMALFORMED;
+		*pos += RECORD + r.len;
+	}
+	*ret_r = r;
+	return PMUL_OK;
+}
+
+void
+pmul_store_cut(struct pmul_store *s, size_t log_len)
+{
+	struct pmul_record r;
+	size_t pos = log_len;
+
+	while (pmul_record_next(s->log, s->log_len, &pos, &r) == PMUL_OK &&
+	       r.seq != 0) {
+		pmul_seqset_remove(&s->have, r.seq);
+		s->bytes -= r.len;
+	}
+	s->log_len = log_len;
+	if (s->have.count == 0)
+		pmul_store_release(s);
+}
+
 /* Fill at[n] with the place of fragment n in the log, plus 1. */
 static void
 find_all(const struct pmul_store *s, uint32_t *at)
 {
-	uint16_t seq, len;
+	struct pmul_record r;
+	size_t pos = 0;
 
-	for (size_t i = 0; i < s->log_len; i += RECORD + (size_t)len) {
-		memcpy(&seq, s->log + i, sizeof(seq));
-		memcpy(&len, s->log + i + 2, sizeof(len));
-		at[seq] = (uint32_t)i + 1;
-	}
+	for (size_t i = 0;
+	     pmul_record_next(s->log, s->log_len, &pos, &r) == PMUL_OK &&
+	     r.seq != 0;
+	     i = pos)
+		at[r.seq] = (uint32_t)i + 1;
 }
 
 int
@@ -107,7 +147,7 @@ pmul_store_join(const struct pmul_store *s, uint32_t total, uint16_t seq,
 		if (i != seq) {
 			assert(at[i] != 0);
 			from = s->log + at[i] - 1 + RECORD;
-			memcpy(&n, from - 2, sizeof(n));
+			n = (uint16_t)(from[-2] << 8 | from[-1]);
 		}
 		memcpy(out + done, from, n);
 		done += n;

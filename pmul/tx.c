@@ -1,20 +1,12 @@
-/*
- * One outgoing message, see tx.h.
- *
- * A round names the destinations that are incomplete, then sends what they
- * lack: everything while one of them has never been heard, else the union of
- * the missing lists (ACP 142, retransmission).  A destination's list stays
- * until its next Ack, because what was sent again may have been lost again.
- *
- * What is known changes during a round.  Numbers beyond the cursor are sent in
- * this round, so an early Ack naming them is no news; numbers behind it have
- * to wait for the next.
- */
+/* The life of an outgoing message, see tx.h: how it begins and how it ends. */
 #include "pmul/tx.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "pmul/node.h"
+#include "pmul/turn.h"
 
 /* --- a new message --------------------------------------------------------- */
 
@@ -55,22 +47,34 @@ sort_dests(struct pmul_tx_dest *v, size_t n)
 }
 
 static int
-take_dests(struct pmul_tx *tx, const struct pmul_submit *s, uint32_t own)
+take_dests(const struct pmul_engine *e, struct pmul_tx *tx,
+    const struct pmul_submit *s)
 {
+	struct pmul_node node;
+
 	tx->ndests = (uint32_t)s->ndests;
 	for (uint32_t i = 0; i < tx->ndests; i++) {
 		tx->dests[i].id = s->dests[i].id;
 		tx->dests[i].seq = s->dests[i].seq;
+		node = pmul_node_get(e, s->dests[i].id);
+		tx->dests[i].emcon = node.emcon;
+		tx->silent += node.emcon;
+		tx->dests[i].ntnu = node.ntnu;
+		tx->ntnu = tx->ntnu || node.ntnu;
 		pmul_seqset_init(&tx->dests[i].missing, tx->total);
 	}
 	sort_dests(tx->dests, tx->ndests);
 	for (uint32_t i = 0; i < tx->ndests; i++) {
 		tx->open[i] = i;
-		if (tx->dests[i].id == own ||
+		if (tx->dests[i].id == e->cfg.node_id ||
 		    (i > 0 && tx->dests[i].id == tx->dests[i - 1].id))
 			return PMUL_EINVAL;
 	}
-	tx->nopen = tx->incomplete = tx->unheard = tx->ndests;
+	/* They decide about each PDU of a set alone. */
+	if (tx->ntnu && tx->ndests > pmul_tx_names_max(e))
+		return PMUL_ETOOBIG;
+	tx->nopen = tx->incomplete = tx->ndests;
+	tx->waiting = tx->ndests - tx->silent;
 	return PMUL_OK;
 }
 
@@ -100,7 +104,8 @@ release_body(struct pmul_tx *tx)
 }
 
 static int
-fill(struct pmul_tx *tx, const struct pmul_submit *s, uint32_t own)
+fill(const struct pmul_engine *e, struct pmul_tx *tx,
+    const struct pmul_submit *s)
 {
 	tx->dests = calloc(s->ndests, sizeof(*tx->dests));
 	tx->open = calloc(s->ndests, sizeof(*tx->open));
@@ -110,7 +115,7 @@ fill(struct pmul_tx *tx, const struct pmul_submit *s, uint32_t own)
 	memcpy(tx->data, s->data, s->len);
 	if (prepare_set(&tx->wanted) != PMUL_OK)
 		return PMUL_ENOMEM;
-	return take_dests(tx, s, own);
+	return take_dests(e, tx, s);
 }
 
 static int
@@ -120,7 +125,8 @@ check(const struct pmul_engine *e, const struct pmul_submit *s)
 	size_t fragment = (size_t)cfg->pdu_max - PMUL_DATA_HEADER;
 
 	if (s->data == NULL || s->len == 0 || s->dests == NULL ||
-	    s->ndests == 0 || s->expiry.s > UINT32_MAX)
+	    s->ndests == 0 || s->expiry.s > UINT32_MAX ||
+	    s->emcon_rounds > s->rounds)
 		return PMUL_EINVAL;
 	if (s->len > cfg->message_max || s->ndests > cfg->destinations_max ||
 	    (s->len - 1) / fragment >= PMUL_FRAGMENTS_MAX)
@@ -140,6 +146,7 @@ static void
 start(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	pmul_node_init(e, &tx->timer, PMUL_TIMER_TX);
+	pmul_node_init(e, &tx->silence, PMUL_TIMER_SILENCE);
 	pmul_node_init(e, &tx->expiring, PMUL_TIMER_TX);
 	pmul_node_init(e, &tx->sending, PMUL_TIMER_TX);
 	pmul_table_add(&e->tx_table, &tx->node);
@@ -147,6 +154,10 @@ start(struct pmul_engine *e, struct pmul_tx *tx)
 	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
 	e->gauges.tx_messages++;
 	e->gauges.tx_bytes += tx->len;
+	if (tx->resumed) {
+		tx->due = PMUL_TX_DUE_REPEAT;
+		pmul_tx_settle(e, tx);
+	}
 }
 
 int
@@ -169,9 +180,14 @@ pmul_tx_submit(struct pmul_engine *e, const struct pmul_submit *s)
 	tx->len = s->len;
 	tx->fragment = (size_t)e->cfg.pdu_max - PMUL_DATA_HEADER;
 	tx->total = (uint32_t)((s->len - 1) / tx->fragment + 1);
-	tx->interval_us = e->cfg.ack_retx_us;
+	tx->stretch_pct = 100;
+	tx->fixed = s->group != 0;
+	tx->resumed = s->rounds > 0;
+	tx->rounds = s->rounds;
+	tx->silents = s->emcon_rounds;
+	tx->sent = tx->resumed ? tx->total : 0;
 	pmul_seqset_init(&tx->wanted, tx->total);
-	rc = fill(tx, s, e->cfg.node_id);
+	rc = fill(e, tx, s);
 	/* ACKED or GAVE_UP for each, and DONE. */
 	if (rc == PMUL_OK)
 		rc = pmul_ring_promise(&e->events, s->ndests + 1);
@@ -208,13 +224,33 @@ pmul_tx_event(struct pmul_engine *e, const struct pmul_tx *tx,
 	pmul_ring_push(&e->events, &ev);
 }
 
+struct pmul_tx *
+pmul_tx_next_dirty(struct pmul_engine *e)
+{
+	struct pmul_tx *tx = TAILQ_FIRST(&e->tx_dirty);
+
+	if (tx != NULL)
+		pmul_tx_clean(e, tx);
+	return tx;
+}
+
+void
+pmul_tx_clean(struct pmul_engine *e, struct pmul_tx *tx)
+{
+	if (tx->dirty)
+		TAILQ_REMOVE(&e->tx_dirty, tx, dirty_link);
+	tx->dirty = false;
+}
+
 /* --- the end --------------------------------------------------------------- */
 
 void
 pmul_tx_free(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	pmul_heap_remove(&e->timers, &tx->timer);
+	pmul_heap_remove(&e->timers, &tx->silence);
 	pmul_heap_remove(&e->expiries, &tx->expiring);
+	pmul_tx_clean(e, tx);
 	pmul_heap_remove(&e->sends, &tx->sending);
 	pmul_table_remove(&e->tx_table, &tx->node);
 	release_body(tx);
@@ -238,8 +274,8 @@ report_done(struct pmul_engine *e, struct pmul_tx *tx)
 }
 
 /* The last PDU has gone out, or an answer to a late Ack. */
-static void
-over(struct pmul_engine *e, struct pmul_tx *tx)
+void
+pmul_tx_over(struct pmul_engine *e, struct pmul_tx *tx)
 {
 	uint64_t now = pmul_wall_now(e);
 	uint32_t until = tx->expiry;
@@ -261,24 +297,37 @@ over(struct pmul_engine *e, struct pmul_tx *tx)
 	e->tx_over_count++;
 }
 
+/* A Discard to a static group kills the receivers of NTNU's library. */
+static bool
+unspeakable(const struct pmul_tx *tx)
+{
+	return tx->discarded && tx->ntnu && tx->fixed;
+}
+
 /* Nothing but an Ack-Ack or a Discard remains to be sent, if that. */
-static void
-close_down(struct pmul_engine *e, struct pmul_tx *tx, bool discarded)
+void
+pmul_tx_close(struct pmul_engine *e, struct pmul_tx *tx, bool discarded)
 {
 	e->gauges.tx_bytes -= tx->len;
 	pmul_heap_remove(&e->timers, &tx->timer);
+	pmul_heap_remove(&e->timers, &tx->silence);
 	pmul_heap_remove(&e->expiries, &tx->expiring);
+	pmul_turn_take(e, tx);
+	pmul_tx_clean(e, tx);
 	release_body(tx);
 	tx->discarded = discarded;
 	tx->phase = PMUL_TX_CLOSING;
-	if (tx->round == 0) {
+	if (tx->rounds == 0) {
 		/* Nobody has heard of it. */
 		report_done(e, tx);
 		e->gauges.tx_messages--;
 		pmul_tx_free(e, tx);
 		return;
 	}
-	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
+	if (unspeakable(tx))
+		pmul_tx_over(e, tx);
+	else
+		pmul_heap_put(&e->sends, &tx->sending, tx->priority);
 }
 
 void
@@ -292,7 +341,7 @@ pmul_tx_expire(struct pmul_engine *e, struct pmul_tx *tx)
 		if (!tx->dests[i].complete)
 			pmul_tx_event(e, tx, PMUL_EV_GAVE_UP, tx->dests[i].id);
 	tx->incomplete = 0;
-	close_down(e, tx, true);
+	pmul_tx_close(e, tx, true);
 }
 
 int
@@ -308,212 +357,15 @@ pmul_tx_cancel(struct pmul_engine *e, uint32_t msid)
 	tx->incomplete = 0;
 	tx->reported = true;
 	if (tx->phase != PMUL_TX_CLOSING)
-		close_down(e, tx, true);
+		pmul_tx_close(e, tx, true);
 	return PMUL_OK;
 }
 
 void
 pmul_tx_answer(struct pmul_engine *e, struct pmul_tx *tx)
 {
-	if (tx->phase != PMUL_TX_OVER || e->now.mono.us < tx->mute_until_us)
+	if (tx->phase != PMUL_TX_OVER || unspeakable(tx) ||
+	    e->now.mono.us < tx->mute_until_us)
 		return;
 	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
-}
-
-/* --- rounds ---------------------------------------------------------------- */
-
-static void
-want(struct pmul_tx *tx, const struct pmul_tx_dest *d)
-{
-	int rc = pmul_seqset_union(&tx->wanted, &d->missing);
-
-	assert(rc == PMUL_OK); /* fill() prepared the set */
-}
-
-/*
- * Done when the first PDU of the round is asked for, not when the round
- * becomes due: on a busy link Acks come in between.
- */
-static void
-begin_round(struct pmul_engine *e, struct pmul_tx *tx)
-{
-	uint32_t n = 0;
-
-	pmul_seqset_empty(&tx->wanted);
-	for (uint32_t i = 0; i < tx->nopen; i++) {
-		struct pmul_tx_dest *d = &tx->dests[tx->open[i]];
-
-		if (d->complete)
-			continue;
-		d->responded = false;
-		want(tx, d);
-		tx->open[n++] = tx->open[i];
-	}
-	tx->nopen = n;
-	assert(n == tx->incomplete);
-	tx->waiting = n;
-	tx->addressed = 0;
-	tx->cursor = 0;
-	tx->phase = PMUL_TX_SENDING;
-	if (tx->round++ > 0)
-		e->counters.rounds++;
-}
-
-/* The Data_PDU to send next in this round, or 0. */
-static uint32_t
-next_seq(const struct pmul_tx *tx)
-{
-	/* ACP 142: to a destination never heard, everything again. */
-	if (tx->round == 1 || tx->unheard > 0)
-		return tx->cursor < tx->total ? tx->cursor + 1 : 0;
-	return pmul_seqset_next(&tx->wanted, tx->cursor);
-}
-
-static void
-be_ready(struct pmul_engine *e, struct pmul_tx *tx)
-{
-	pmul_heap_remove(&e->timers, &tx->timer);
-	tx->phase = PMUL_TX_READY;
-	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
-}
-
-/* ACK_RE-TRANSMISSION_TIME counts from when the last PDU has left the air. */
-static void
-wait_for_acks(struct pmul_engine *e, struct pmul_tx *tx)
-{
-	struct pmul_mono end = pmul_pace_end(&e->pace, e->now.mono);
-	uint64_t spare = UINT64_MAX - 1 - end.us;
-
-	pmul_heap_remove(&e->sends, &tx->sending);
-	tx->phase = PMUL_TX_WAITING;
-	pmul_heap_put(&e->timers, &tx->timer,
-	    end.us + (tx->interval_us < spare ? tx->interval_us : spare));
-}
-
-void
-pmul_tx_settle(struct pmul_engine *e, struct pmul_tx *tx)
-{
-	if (tx->phase == PMUL_TX_CLOSING || tx->phase == PMUL_TX_OVER)
-		return;
-	if (tx->incomplete == 0) {
-		close_down(e, tx, false);
-		return;
-	}
-	if (tx->phase == PMUL_TX_SENDING && tx->addressed == tx->nopen &&
-	    next_seq(tx) == 0)
-		wait_for_acks(e, tx);
-	if (tx->phase == PMUL_TX_WAITING && tx->waiting == 0)
-		be_ready(e, tx);
-}
-
-/* us * pct / 100; saturates. */
-static uint64_t
-percent(uint64_t us, uint32_t pct)
-{
-	return us <= UINT64_MAX / pct ? us * pct / 100 : UINT64_MAX;
-}
-
-static uint64_t
-backed_off(const struct pmul_config *cfg, uint64_t interval_us)
-{
-	uint64_t next = percent(interval_us, cfg->backoff_pct);
-	uint64_t limit = percent(cfg->ack_retx_us, cfg->backoff_limit_pct);
-
-	return next < limit ? next : limit;
-}
-
-void
-pmul_tx_timer(struct pmul_engine *e, struct pmul_tx *tx)
-{
-	tx->interval_us = backed_off(&e->cfg, tx->interval_us);
-	be_ready(e, tx);
-}
-
-/* --- PDUs ------------------------------------------------------------------ */
-
-static size_t
-put_address(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
-{
-	size_t most =
-	    ((size_t)e->cfg.pdu_max - PMUL_ADDRESS_HEADER) / PMUL_DEST_ENTRY;
-	size_t left = (size_t)tx->nopen - tx->addressed;
-	size_t n = left < most ? left : most;
-	struct pmul_dest *list = e->scratch;
-	struct pmul_pdu pdu = {
-		.type = PMUL_ADDRESS,
-		.priority = tx->priority,
-		.first = tx->addressed == 0,
-		.last = n == left,
-		.source = e->cfg.node_id,
-		.msid = tx->node.msid,
-		.total = (uint16_t)tx->total,
-		.expiry = tx->expiry,
-	};
-
-	for (size_t i = 0; i < n; i++) {
-		struct pmul_tx_dest *d =
-		    &tx->dests[tx->open[tx->addressed + i]];
-
-		list[i].id = d->id;
-		list[i].seq = d->seq;
-	}
-	tx->addressed += (uint32_t)n;
-	return pmul_pdu_put_address(buf, cap, &pdu, list, n);
-}
-
-static size_t
-put_data(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
-{
-	uint32_t seq = next_seq(tx);
-	size_t at = (size_t)(seq - 1) * tx->fragment;
-	size_t len = tx->len - at < tx->fragment ? tx->len - at : tx->fragment;
-
-	assert(seq != 0);
-	tx->cursor = seq;
-	e->counters.data_out++;
-	if (seq <= tx->sent)
-		e->counters.data_again++;
-	else
-		tx->sent = seq;
-	return pmul_pdu_put_data(buf, cap, tx->priority, e->cfg.node_id,
-	    tx->node.msid, (uint16_t)seq, tx->data + at, len);
-}
-
-/* The Ack-Ack is an Address_PDU that names nobody. */
-static size_t
-put_last(struct pmul_engine *e, struct pmul_tx *tx, void *buf, size_t cap)
-{
-	struct pmul_pdu pdu = {
-		.type = PMUL_ADDRESS,
-		.priority = tx->priority,
-		.first = true,
-		.last = true,
-		.source = e->cfg.node_id,
-		.msid = tx->node.msid,
-		.total = (uint16_t)tx->total,
-		.expiry = tx->expiry,
-	};
-
-	over(e, tx);
-	if (tx->discarded)
-		return pmul_pdu_put_discard(
-		    buf, cap, tx->priority, e->cfg.node_id, tx->node.msid);
-	return pmul_pdu_put_address(buf, cap, &pdu, NULL, 0);
-}
-
-size_t
-pmul_tx_put(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_where *where,
-    void *buf, size_t cap)
-{
-	memset(where, 0, sizeof(*where));
-	where->port = PMUL_DPORT;
-	where->multicast = true;
-	where->group = tx->group;
-	if (tx->phase == PMUL_TX_CLOSING || tx->phase == PMUL_TX_OVER)
-		return put_last(e, tx, buf, cap);
-	if (tx->phase == PMUL_TX_READY)
-		begin_round(e, tx);
-	if (tx->addressed < tx->nopen)
-		return put_address(e, tx, buf, cap);
-	return put_data(e, tx, buf, cap);
 }

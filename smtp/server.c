@@ -452,6 +452,16 @@ smtp_server_busy(struct smtp_server *s)
 }
 
 void
+smtp_server_early(struct smtp_server *s)
+{
+	if (s->state == SMTP_STATE_CLOSED)
+		return;
+	s->out_len = 0;
+	end(s, "", NULL);
+	server_answer(s, 554, "5.5.1", "You spoke before the greeting");
+}
+
+void
 smtp_server_shutdown(struct smtp_server *s)
 {
 	end(s, "4.3.2", "Shutting down, try again later");

@@ -28,7 +28,8 @@ struct smtp_server_config {
 	uint64_t size_max;           /* octets of content; 0: no limit */
 	const char *priority_policy; /* MT-PRIORITY's name, or NULL */
 	int64_t by_min;              /* DELIVERBY's min-by-time, s; 0: none */
-	unsigned rcpts_max;          /* RCPT commands that may succeed */
+	unsigned rcpts_max;          /* RCPT commands that may succeed; LIMITS
+				      * tells the client */
 	unsigned commands_max;       /* in a session, then 421 */
 	unsigned errors_max;         /* 5xx answers in a session, then 421 */
 	const char *auth_mechanisms; /* AUTH: names with a space between */
@@ -125,6 +126,8 @@ void smtp_server_output_sent(struct smtp_server *s, size_t n);
  */
 void smtp_server_timeout(struct smtp_server *s);
 void smtp_server_busy(struct smtp_server *s);
+/* The client did not wait for the greeting: 554 5.5.1 in its place. */
+void smtp_server_early(struct smtp_server *s);
 void smtp_server_shutdown(struct smtp_server *s);
 /* The connection is gone. */
 void smtp_server_eof(struct smtp_server *s);

@@ -83,8 +83,10 @@ static bool
 is_offered(const char *list, struct smtp_str name)
 {
 	while (*list != '\0') {
-		size_t n = strcspn(list, " ");
+		size_t n = 0;
 
+		while (list[n] != '\0' && list[n] != ' ')
+			n++;
 		if (smtp_str_same((struct smtp_str){ list, n }, name))
 			return true;
 		list += n;

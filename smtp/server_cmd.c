@@ -31,12 +31,24 @@ decimal(char *buf, size_t cap, uint64_t v)
 	(void)!smtp_write_end(&w);
 }
 
+/* RFC 9422 4. */
+static void
+limits_value(char *buf, size_t cap, unsigned rcpts_max)
+{
+	struct smtp_line_writer w;
+
+	smtp_write_begin(&w, buf, cap);
+	(void)smtp_write_text(&w, "RCPTMAX=");
+	(void)smtp_write_number(&w, rcpts_max);
+	(void)!smtp_write_end(&w);
+}
+
 /* Exactly what the session then enforces. */
 static void
 offer_all(struct smtp_server *s)
 {
 	const struct smtp_server_config *c = s->cfg;
-	char size[24], by[24];
+	char size[24], by[24], limits[40];
 	const struct {
 		unsigned ext;
 		const char *keyword, *value;
@@ -50,12 +62,17 @@ offer_all(struct smtp_server *s)
 		{ SMTP_EXT_MT_PRIORITY, "MT-PRIORITY", c->priority_policy },
 		{ SMTP_EXT_DELIVERBY, "DELIVERBY", c->by_min > 0 ? by : NULL },
 		{ SMTP_EXT_ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES", NULL },
+		{ SMTP_EXT_SMTPUTF8, "SMTPUTF8", NULL },
+		{ SMTP_EXT_RRVS, "RRVS", NULL },
+		{ SMTP_EXT_SUBMITTER, "SUBMITTER", NULL },
+		{ SMTP_EXT_LIMITS, "LIMITS", limits },
 		{ SMTP_EXT_STARTTLS, "STARTTLS", NULL },
 		{ SMTP_EXT_AUTH, "AUTH", c->auth_mechanisms },
 	};
 
 	decimal(size, sizeof(size), c->size_max);
 	decimal(by, sizeof(by), (uint64_t)c->by_min);
+	limits_value(limits, sizeof(limits), c->rcpts_max);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if ((server_offered(s) & rows[i].ext) != 0)
 			offer(s, rows[i].keyword, rows[i].value, false);
@@ -161,6 +178,27 @@ skip_word(struct smtp_str *arg, const char *word)
 	return true;
 }
 
+/* What is not ASCII takes SMTPUTF8: with the offer, and with the parameter. */
+static unsigned
+utf8_flag(const struct smtp_server *s)
+{
+	return (server_offered(s) & SMTP_EXT_SMTPUTF8) != 0 ? SMTP_PATH_UTF8
+							    : 0;
+}
+
+/* RFC 6531 3.5: false, and answered. */
+static bool
+may_be_utf8(struct smtp_server *s, struct smtp_str mailbox)
+{
+	for (size_t i = 0; i < mailbox.len && !s->utf8; i++)
+		if ((unsigned char)mailbox.p[i] > 127) {
+			server_answer(s, 553, "5.6.7",
+			    "The address needs the parameter SMTPUTF8");
+			return false;
+		}
+	return true;
+}
+
 static void
 answer_path(struct smtp_server *s, int err, const char *status)
 {
@@ -206,7 +244,7 @@ do_mail(struct smtp_server *s, struct smtp_str arg)
 		server_answer(s, 501, "5.5.4", "Syntax: MAIL FROM:<address>");
 		return;
 	}
-	rc = smtp_line_parse(arg, SMTP_PATH_NULL, &line);
+	rc = smtp_line_parse(arg, SMTP_PATH_NULL | utf8_flag(s), &line);
 	if (rc != SMTP_OK) {
 		answer_path(s, rc, "5.1.7");
 		return;
@@ -223,7 +261,8 @@ do_mail(struct smtp_server *s, struct smtp_str arg)
 		answer_not_offered(s, missing);
 		return;
 	}
-	if (!mail_limits(s, &params))
+	s->utf8 = params.has_smtputf8;
+	if (!may_be_utf8(s, line.path.mailbox) || !mail_limits(s, &params))
 		return;
 	s->body = params.body;
 	ev = server_event(s, SMTP_SERVER_MAIL);
@@ -248,7 +287,7 @@ do_rcpt(struct smtp_server *s, struct smtp_str arg)
 		server_answer(s, 501, "5.5.4", "Syntax: RCPT TO:<address>");
 		return;
 	}
-	rc = smtp_line_parse(arg, SMTP_PATH_POSTMASTER, &line);
+	rc = smtp_line_parse(arg, SMTP_PATH_POSTMASTER | utf8_flag(s), &line);
 	if (rc != SMTP_OK) {
 		answer_path(s, rc, "5.1.3");
 		return;
@@ -265,6 +304,8 @@ do_rcpt(struct smtp_server *s, struct smtp_str arg)
 		answer_not_offered(s, missing);
 		return;
 	}
+	if (!may_be_utf8(s, line.path.mailbox))
+		return;
 	if (s->rcpts >= s->cfg->rcpts_max) {
 		server_answer(s, 452, "4.5.3", "Too many recipients");
 		return;

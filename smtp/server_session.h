@@ -26,6 +26,7 @@ struct smtp_server {
 	/* The transaction. */
 	unsigned rcpts;
 	enum smtp_body body;
+	bool utf8;       /* MAIL had SMTPUTF8 */
 	uint64_t size;   /* octets of content so far */
 	int refuse_code; /* not 0: swallow, then answer with these */
 	char refuse_status[12];

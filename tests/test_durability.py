@@ -85,5 +85,6 @@ def test_every_250_and_every_complete_ack_follows_its_own_sync(tmp_path):
     assert all(n >= 1 for n in queued), queued
     acks = announced(traces["ship1"], lambda line: bool(DATA.search(line)),
                      lambda line: bool(ACK.search(line)))
-    assert len(acks) == MESSAGES
+    # More when a busy machine made the receiver repeat one.
+    assert len(acks) >= MESSAGES
     assert all(n >= 1 for n in acks), acks

@@ -1,12 +1,13 @@
 """Real multicast between network namespaces, with tshark as the judge."""
 import os
 import subprocess
+import time
 
 import pytest
 
 import oracle
 from muleteer import Gateway, crlf, strip_trace, wait_for
-from netns import Net
+from netns import Net, run
 
 SINK = """
 import asyncio, sys
@@ -91,6 +92,95 @@ def test_tshark_finds_nothing_wrong(tmp_path, ships, loss):
             s.kill()
             s.wait()
     check(pcap, content, ships)
+
+
+def transmitted(net, name):
+    return run(*net.prefix(name), "cat",
+               "/sys/class/net/rf0/statistics/tx_packets").strip()
+
+
+def test_gateway_in_emcon_transmits_not_one_frame(tmp_path):
+    def send(subject):
+        start(net, "shore", SUBMIT, str(shore.port), "a@ship1.example.mil",
+              stdin=subprocess.PIPE).communicate(
+                  b"Subject: %s\r\n\r\nx\r\n" % subject, timeout=30)
+
+    with Net(["shore", "ship1"], ipv6=False) as net:
+        sink = start(net, "ship1", SINK, "x", str(tmp_path / "ship1"),
+                     stdout=subprocess.PIPE)
+        assert sink.stdout.readline() == b"ready\n"
+        run("ip", "-n", net.ns("shore"), "route", "add", "default", "dev",
+            "rf0")
+        shore, ship = [gateway(net, str(tmp_path), n).start()
+                       for n in net.names]
+        send(b"before")
+        wait_for((tmp_path / "ship1.0").exists, 30, "delivery")
+        wait_for(lambda: shore.events("mule.relayed"), 30, "its Ack")
+        (link,) = ship.ask(cmd="emcon.set", link="hf1", on=True)["links"]
+        assert link["voice"] == "silent"
+        before = transmitted(net, "ship1")
+        send(b"in silence")
+        wait_for((tmp_path / "ship1.1").exists, 30, "delivery")
+        for end in (ship.stop, ship.kill):
+            end()
+            ship.start()
+            run(*net.prefix("shore"), "ping", "-c1", "-W1",
+                net.address["ship1"], check=False)
+        assert transmitted(net, "ship1") == before
+        assert len(shore.events("mule.relayed")) == 1
+        (link,) = ship.ask(cmd="emcon.set", link="hf1", on=False)["links"]
+        assert link["voice"] == "speaks"
+        wait_for(lambda: len(shore.events("mule.relayed")) == 2, 30,
+                 "the Ack")
+        # Who would lose more than the radio is told so.
+        assert "the default route" in shore.events("link.shared")[0]
+        assert ship.events("link.shared") == []
+        assert [g.stop() for g in (shore, ship)] == [0, 0]
+        sink.kill()
+        sink.wait()
+
+
+def test_silence_of_one_link_is_that_of_its_interface(tmp_path):
+    """Two links on one interface: the second keeps its PDUs for later."""
+    def link(name):
+        links = ship.ask(cmd="status")["links"]
+        return [x for x in links if x["name"] == name][0]
+
+    def out():
+        return link("hf2")["counters"]["pdus_out"]
+
+    with Net(["shore", "ship1"], ipv6=False) as net:
+        ship = gateway(net, str(tmp_path), "ship1")
+        with open(ship.config, encoding="utf-8") as f:
+            head, rest = f.read().split("links:\n")
+        first, routes = rest.split("routes:\n")
+        second = first.replace("hf1", "hf2").replace(
+            "239.142.0.1", "239.142.0.2").replace("bit_rate:", (
+                "tport: 3750\n    rport: 3751\n    dport: 3752\n    "
+                "aport: 3753\n    bit_rate:"))
+        with open(ship.config, "w", encoding="utf-8") as f:
+            f.write(head + "links:\n" + first + second + "routes:\n"
+                    + routes.replace("node: shore", "node: shore, link: hf2"))
+        ship.start()
+        ship.ask(cmd="emcon.set", link="hf1", on=True)
+        assert link("hf1")["emcon"]["voice"] == "silent"
+        assert link("hf2")["emcon"]["voice"] == "muted"
+        start(net, "ship1", SUBMIT, str(ship.port), "ops@shore.example.mil",
+              stdin=subprocess.PIPE).communicate(b"Subject: x\r\n\r\n",
+                                                 timeout=30)
+        wait_for(lambda: ship.events("mule.sending"), 30, "its turn")
+        time.sleep(0.5)
+        assert out() == 0
+        for end in (ship.stop, ship.kill):
+            end()
+            ship.start()
+            wait_for(lambda: ship.events("link.muted"), 30, "the warning")
+            assert link("hf2")["emcon"]["voice"] == "muted"
+            assert out() == 0
+        ship.ask(cmd="emcon.set", link="hf1", on=False)
+        assert link("hf2")["emcon"]["voice"] == "speaks"
+        wait_for(lambda: out() > 0, 30, "the first PDU")
+        assert ship.stop() == 0
 
 
 def check(pcap, content, ships):

@@ -127,8 +127,21 @@ def test_mail_never_goes_back_into_the_network_it_came_from(tmp_path):
         sent = relay.events("mule.sending")
         assert len(sent) == 1 and "link=hf1" in sent[0]
         assert "recipients=1 " in relay.events("mule.received")[0]
-        assert not relay.events("notify.failed")
+        assert not relay.events("notify.sent")
         assert net.sinks["boat"].count() == 1
+
+
+def test_a_recipient_who_had_it_before_does_not_get_it_again():
+    with Fleet(1) as fleet:
+        fleet["shore"].submit(
+            "ops@shore.example.mil",
+            ["a@ship1.example.mil", "b@ship1.example.mil"],
+            b"Delivered-To: B@ship1.example.mil\r\n" + TEXT)
+        (_, rcpts, _, _), = fleet.sinks["ship1"].wait(1, 30)
+        assert rcpts == ["a@ship1.example.mil"]
+        (_, _, report, _), = fleet.sinks["shore"].wait(1, 30)
+        assert b"Status: 5.4.6" in report
+        assert b"b@ship1.example.mil" in report
 
 
 def test_mail_that_goes_round_in_circles_goes_back_to_its_sender():

@@ -141,13 +141,15 @@ class TlsSink(Sink):
         self.server = Server(handler, hostname="127.0.0.1", port=self.port)
 
 
-def deliver_to(sink):
+def deliver_to(sink, change=None):
     fleet = Fleet(1)
     old = fleet.sinks["ship1"].port
     with open(fleet["ship1"].config, encoding="utf-8") as f:
         text = f.read()
     with open(fleet["ship1"].config, "w", encoding="utf-8") as f:
         f.write(text.replace(str(old), str(sink.port)))
+    if change:
+        change(fleet["ship1"], sink.port)
     sink.start()
     try:
         with fleet:

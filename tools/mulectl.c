@@ -169,12 +169,67 @@ show_destinations(const json_t *sending)
 	for (i = 0; (d = json_array_get(
 			 json_object_get(sending, "destinations"), i)) != NULL;
 	     i++)
-		printf("      %-16s %s\n", str(d, "node"),
+		printf("      %-16s %s%s\n", str(d, "node"),
 		    json_is_true(json_object_get(d, "complete"))
 			? "acknowledged"
 		    : json_is_true(json_object_get(d, "heard"))
 			? "asks for more"
-			: "not heard yet");
+			: "not heard yet",
+		    json_is_true(json_object_get(d, "emcon")) ? ", in EMCON"
+							      : "");
+}
+
+/* "in EMCON since ..., set by hand" of this node or another one. */
+static void
+show_silence(const char *indent, const char *who, const json_t *e)
+{
+	bool on = json_is_true(json_object_get(e, "emcon"));
+	bool set = json_is_true(json_object_get(e, "set"));
+	char since[32];
+
+	printf("%s%s: %s", indent, who, on ? "in EMCON" : "not in EMCON");
+	if (num(e, "since") != 0)
+		printf(" since %s", when(e, "since", since));
+	if (json_is_true(json_object_get(e, "receive_only")))
+		printf(", the link is receive_only");
+	else
+		printf(", %s", set ? "set at run time" : "as configured");
+	if (strcmp(str(e, "voice"), "quiet") == 0)
+		printf("; the kernel may still speak (%s)", str(e, "why"));
+	if (strcmp(str(e, "voice"), "muted") == 0)
+		printf("; the interface is held silent (%s)", str(e, "why"));
+	putchar('\n');
+}
+
+static void
+show_silences(const char *indent, const json_t *e, bool always)
+{
+	const json_t *n;
+	char who[100];
+	size_t i;
+
+	if (always || json_is_true(json_object_get(e, "emcon")))
+		show_silence(indent, always ? str(e, "link") : "this node", e);
+	for (i = 0;
+	     (n = json_array_get(json_object_get(e, "nodes"), i)) != NULL;
+	     i++) {
+		snprintf(who, sizeof(who), "%s%snode %s",
+		    always ? str(e, "link") : "", always ? " " : "",
+		    str(n, "node"));
+		if (always || json_is_true(json_object_get(n, "emcon")))
+			show_silence(indent, who, n);
+	}
+}
+
+static void
+show_emcon(const json_t *r)
+{
+	const json_t *links = json_object_get(r, "links");
+
+	if (json_array_size(links) == 0)
+		puts("no links");
+	for (size_t i = 0; i < json_array_size(links); i++)
+		show_silences("", json_array_get(links, i), true);
 }
 
 static void
@@ -184,6 +239,7 @@ show_link(const json_t *l)
 	size_t i;
 
 	printf("link %s (%s)\n", str(l, "name"), str(l, "bearer"));
+	show_silences("  ", json_object_get(l, "emcon"), false);
 	printf("  out: %lld PDUs, %lld octets, %lld Data_PDUs of which %lld "
 	       "again, %lld rounds\n",
 	    num(c, "pdus_out"), num(c, "bytes_out"), num(c, "data_out"),
@@ -301,17 +357,28 @@ static const struct command {
 	const char *words[2];
 	const char *cmd;
 	bool pages; /* takes --after and --limit */
+	bool on;    /* EMCON: what to set it to */
+	bool names; /* takes LINK and perhaps NODE */
 	void (*show)(const json_t *result);
 } commands[] = {
-	{ { "status", NULL }, "status", false, show_status },
-	{ { "queue", "list" }, "queue.list", true, show_queue },
-	{ { "quarantine", "list" }, "quarantine.list", true, show_quarantine },
+	{ { "status", NULL }, "status", .show = show_status },
+	{ { "emcon", "on" }, "emcon.set", .on = true, .names = true,
+	    .show = show_emcon },
+	{ { "emcon", "off" }, "emcon.set", .names = true, .show = show_emcon },
+	/* Behind the two that begin alike. */
+	{ { "emcon", NULL }, "emcon", .show = show_emcon },
+	{ { "queue", "list" }, "queue.list", .pages = true,
+	    .show = show_queue },
+	{ { "quarantine", "list" }, "quarantine.list", .pages = true,
+	    .show = show_quarantine },
 };
 
 struct options {
 	const char *socket;
 	bool json;
 	const struct command *command;
+	const char *names[2]; /* LINK, NODE */
+	size_t nnames;
 	long long after, limit;
 };
 
@@ -321,6 +388,9 @@ usage(FILE *to)
 	fputs(
 	    "usage: mulectl [-s SOCKET] [--json] COMMAND\n"
 	    "  status                              what muled is doing\n"
+	    "  emcon                               who is silent\n"
+	    "  emcon on|off LINK                   this node on that link\n"
+	    "  emcon on|off LINK NODE              another node there\n"
 	    "  queue list [--after ID] [--limit N] messages that wait\n"
 	    "  quarantine list [--after ID] [--limit N]\n"
 	    "                                      what could not be decoded\n"
@@ -361,6 +431,18 @@ parse_command(int argc, char **argv, int i, struct options *o)
 	return 0;
 }
 
+/* A word at argv[i] that is no option: how many it took, 0 if it is wrong. */
+static int
+parse_word(int argc, char **argv, int i, struct options *o)
+{
+	if (o->command == NULL)
+		return parse_command(argc, argv, i, o);
+	if (!o->command->names || o->nnames == 2 || argv[i][0] == '-')
+		return 0;
+	o->names[o->nnames++] = argv[i];
+	return 1;
+}
+
 static bool
 parse_options(int argc, char **argv, struct options *o)
 {
@@ -379,15 +461,32 @@ parse_options(int argc, char **argv, struct options *o)
 			if (!parse_number(argv[++i], 1, &o->limit))
 				return false;
 		} else {
-			n = o->command == NULL ? parse_command(argc, argv, i, o)
-					       : 0;
+			n = parse_word(argc, argv, i, o);
 			if (n == 0)
 				return false;
 			i += n - 1;
 		}
 	}
-	return o->command != NULL &&
+	return o->command != NULL && o->command->names == (o->nnames > 0) &&
 	       (o->command->pages || (o->after < 0 && o->limit < 0));
+}
+
+static json_t *
+make_request(const struct options *o)
+{
+	json_t *r = json_pack("{s:s}", "cmd", o->command->cmd);
+
+	if (o->after >= 0)
+		json_object_set_new(r, "after", json_integer(o->after));
+	if (o->limit >= 1)
+		json_object_set_new(r, "limit", json_integer(o->limit));
+	if (o->command->names) {
+		json_object_set_new(r, "link", json_string(o->names[0]));
+		json_object_set_new(r, "on", json_boolean(o->command->on));
+	}
+	if (o->nnames == 2)
+		json_object_set_new(r, "node", json_string(o->names[1]));
+	return r;
 }
 
 int
@@ -411,11 +510,7 @@ main(int argc, char **argv)
 		return mulectl_password(argv[2]);
 	if (!parse_options(argc, argv, &o))
 		return usage(stderr);
-	request = json_pack("{s:s}", "cmd", o.command->cmd);
-	if (o.after >= 0)
-		json_object_set_new(request, "after", json_integer(o.after));
-	if (o.limit >= 1)
-		json_object_set_new(request, "limit", json_integer(o.limit));
+	request = make_request(&o);
 	result = ask(o.socket, request, &code);
 	json_decref(request);
 	if (result == NULL)

@@ -56,7 +56,7 @@ struct complaint {
 	unsigned long line;
 };
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 on_log(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
 {
 	struct complaint *c = ctx;

@@ -7,6 +7,8 @@
 
 #include <glob.h>
 
+#include "config/load.h"
+
 #define PRINT_MAX (256 * 1024)
 
 static char *
@@ -93,7 +95,7 @@ static void
 test_each_bad_file_is_refused_with_its_line_and_reason(void **state)
 {
 	(void)state;
-	with_files("config/test/bad-*.in", 130, check_bad);
+	with_files("config/test/bad-*.in", 190, check_bad);
 }
 
 static void
@@ -159,10 +161,20 @@ test_values_arrive_converted_in_their_fields(void **state)
 	assert_int_equal(cfg->smtp.nlisten, 2);
 	assert_string_equal(cfg->smtp.listen[1].address.host, "2001:db8::1");
 	assert_int_equal(cfg->smtp.listen[1].address.port, 587);
-	assert_int_equal(cfg->smtp.listen[0].nallow, 3);
-	assert_int_equal(cfg->smtp.listen[0].allow[1].address, 0xc0000201);
-	assert_int_equal(cfg->smtp.listen[0].allow[1].bits, 32);
-	assert_int_equal(cfg->smtp.listen[0].allow[2].bits, 0);
+	assert_int_equal(cfg->smtp.listen[0].nallow, 4);
+	assert_memory_equal(cfg->smtp.listen[0].allow[1].address,
+	    "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\x02\x01", 16);
+	assert_int_equal(cfg->smtp.listen[0].allow[1].bits, 128);
+	assert_int_equal(cfg->smtp.listen[0].allow[2].bits, 96);
+	assert_int_equal(cfg->smtp.listen[0].allow[3].address[0], 0xfd);
+	assert_int_equal(cfg->smtp.listen[0].allow[3].bits, 8);
+	assert_string_equal(cfg->smtp.listen[0].tls.client_ca, "/etc/ca");
+	assert_string_equal(cfg->smtp.listen[0].users, "/etc/users");
+	assert_true(cfg->smtp.listen[0].require_auth);
+	assert_false(cfg->smtp.listen[0].urgent);
+	assert_true(cfg->smtp.listen[1].urgent);
+	assert_true(cfg->smtp.listen[0].greeting_delay_us == 5000000);
+	assert_int_equal(cfg->routes[3].tls, CFG_ROUTE_TLS_VERIFY);
 	assert_string_equal(
 	    cfg->smtp.listen[0].tls.certificate, "/etc/a \"b\" \\c.crt");
 	assert_string_equal(cfg->smtp.listen[0].tls.key, "/etc/key");
@@ -188,6 +200,31 @@ test_values_arrive_converted_in_their_fields(void **state)
 	assert_null(cfg->routes[3].via_link);
 	assert_string_equal(cfg->control, "/run/c.sock");
 	assert_int_equal(cfg->console.port, 0);
+	cfg_free(&cfg);
+	free(text);
+}
+
+static void
+test_silence_groups_and_priorities_arrive_as_well(void **state)
+{
+	size_t len;
+	unsigned char *text = unit_read_file("config/test/every-key.in", &len);
+	struct cfg *cfg = must_load((char *)text);
+	const struct cfg_link *l = &cfg->links[0];
+
+	(void)state;
+	assert_int_equal(cfg->nodes[0].compat, CFG_COMPAT_NONE);
+	assert_int_equal(cfg->nodes[1].compat, CFG_COMPAT_NTNU);
+	assert_true(l->receive_only && l->emcon && l->timestamp);
+	assert_int_equal(l->emcon_kernel, CFG_EMCON_KERNEL_REQUIRED);
+	assert_int_equal(cfg->links[1].emcon_kernel, CFG_EMCON_KERNEL_OFF);
+	assert_int_equal(l->gg, 0xe0000001);
+	assert_int_equal(l->pool_first, 0xef8e0000);
+	assert_int_equal(l->pool_last, 0xef8effff);
+	assert_int_equal(l->npriorities, 3);
+	assert_int_equal(l->priorities[2].span.from, -9);
+	assert_int_equal(l->priorities[2].span.to, -1);
+	assert_int_equal(l->priorities[2].limits.max_message_size, 1025);
 	cfg_free(&cfg);
 	free(text);
 }
@@ -401,8 +438,8 @@ test_the_most_specific_route_wins(void **state)
 static void
 test_without_a_star_some_domains_have_no_route(void **state)
 {
-	struct cfg *cfg =
-	    must_load(HEAD "routes: [" VIA_MX("*.b") VIA_MX("c") "]\n");
+	struct cfg *cfg = must_load(
+	    HEAD "routes: [" VIA_MX("*.b") VIA_MX("c") VIA_MX("a") "]\n");
 
 	(void)state;
 	expect_route(cfg, "a.b", "*.b");
@@ -429,34 +466,165 @@ test_a_node_is_found_by_its_id(void **state)
 
 /* --- the manual page ---------------------------------------------------------------- */
 
-/* Every key that can be printed, from the golden that has all of them. */
-static void
-test_the_manual_page_has_every_key_and_preset(void **state)
+/*
+ * The text behind the next "It Cm KEY" after man, up to the next item that is
+ * not a twin; returns where it begins, NULL if there is none.
+ */
+static const char *
+man_item(const char *man, const char *key, char *buf, size_t cap)
 {
-	static const char *const presets[] = { "\n.It hf-75 ", "\n.It hf-300 ",
-		"\n.It hf-1200 ", "\n.It hf-2400 ", "\n.It hf-9600 ",
-		"\n.It vhf-16k ", "\n.It uhf-56k ", "\n.It satcom-64k ",
-		"\n.It satcom-1m ", "\n.It lan " };
+	char item[80];
+	const char *p, *start, *end;
+	size_t n = 0;
+
+	snprintf(item, sizeof(item), "\n.It Cm %s :", key);
+	p = strstr(man, item);
+	if (p == NULL)
+		return NULL;
+	start = p = strchr(p + 1, '\n') + 1;
+	while (strncmp(p, ".It", 3) == 0)
+		p = strchr(p, '\n') + 1;
+	end = strstr(p, "\n.It");
+	for (; p < end && n + 1 < cap; p++)
+		buf[n++] = *p == '\n' ? ' ' : *p;
+	buf[n] = '\0';
+	return start;
+}
+
+/* An item of that name has the range, and a default that no preset gives. */
+static void
+check_man_number(const char *man, const struct field *f)
+{
+	char lo[FORMAT_MAX], hi[FORMAT_MAX], range[2 * FORMAT_MAX], item[2048];
+	bool port = f->type == FIELD_ADDRESS || f->type == FIELD_ENDPOINT;
+	enum field_type type = port ? FIELD_NUMBER : f->type;
+
+	if (port && f->min == 0)
+		return;
+	snprintf(range, sizeof(range), "%s to %s",
+	    format_value(type, &f->min, lo), format_value(type, &f->max, hi));
+	(void)format_value(type, &f->def, lo);
+	while ((man = man_item(man, f->key, item, sizeof(item))) != NULL)
+		if (strstr(item, range) != NULL &&
+		    (f->def == 0 || (strstr(item, "Default") != NULL &&
+					strstr(item, lo) != NULL)))
+			return;
+	fail_msg("%s: no %s, default %s", f->key, range, lo);
+}
+
+/* A word that is one of a few has each of them in its item's first line. */
+static void
+check_man_choices(const char *man, const struct field *f)
+{
+	char item[80];
+	const char *p, *end;
+
+	snprintf(item, sizeof(item), "\n.It Cm %s : Cm ", f->key);
+	p = strstr(man, item);
+	assert_non_null(p);
+	end = strchr(p + 1, '\n');
+	for (size_t i = 0; f->choices[i] != NULL; i++) {
+		const char *in = strstr(p + strlen(item) - 1, f->choices[i]);
+
+		assert_true(in != NULL && in < end);
+	}
+}
+
+static size_t
+check_man(const char *man, const char *golden, const struct schema *s)
+{
+	char item[2048], key[80];
+	size_t n = s->nfields;
+
+	for (size_t i = 0; i < s->nfields; i++) {
+		const struct field *f = &s->fields[i];
+
+		/* Also for what the golden prints: it has every key. */
+		snprintf(key, sizeof(key), " %s:", f->key);
+		key[0] = s == &cfg_schema ? '\n' : ' ';
+		if (strstr(golden, key) == NULL &&
+		    strncmp(golden, key + 1, strlen(key + 1)) != 0)
+			fail_msg("not in every-key: %s", f->key);
+		snprintf(key, sizeof(key), "\n.Ss %s\n", f->key);
+		if ((s != &cfg_schema || strstr(man, key) == NULL) &&
+		    man_item(man, f->key, item, sizeof(item)) == NULL)
+			fail_msg("not in the manual page: %s", f->key);
+		if (f->max != 0 && f->type != FIELD_LIST)
+			check_man_number(man, f);
+		if (f->type == FIELD_CHOICE)
+			check_man_choices(man, f);
+		if (f->sub != NULL)
+			n += check_man(man, golden, f->sub);
+	}
+	return n;
+}
+
+static void
+test_the_manual_page_has_every_key_and_range(void **state)
+{
 	size_t len;
 	char *man = (char *)unit_read_file("doc/man/muled.yaml.5", &len);
-	char *text = (char *)unit_read_file("config/test/every-key.ok", &len);
+	char *golden = (char *)unit_read_file("config/test/every-key.ok", &len);
 
 	(void)state;
-	for (char *line = text, *end; *line != '\0'; line = end + 1) {
-		char item[80], section[80];
+	assert_in_range(check_man(man, golden, &cfg_schema), 90, 1000);
+	free(man);
+	free(golden);
+}
 
-		end = strchr(line, '\n');
-		line += strspn(line, " -");
-		snprintf(item, sizeof(item), "\n.It Cm %.*s ",
-		    (int)strcspn(line, ":"), line);
-		snprintf(section, sizeof(section), "\n.Ss %.*s\n",
-		    (int)strcspn(line, ":"), line);
-		if (strstr(man, item) == NULL && strstr(man, section) == NULL)
-			fail_msg("not in the manual page: %s", item);
+/* The preset's values as the manual page writes them. */
+static void
+preset_lines(const struct cfg_link *l, char one[256], char two[256])
+{
+	const uint64_t us[] = { l->turnaround_us, l->wait_for_reject_time_us,
+		l->announce_delay_us, l->ack_delay_upper_bound_us,
+		l->ack_retransmission_time_us, l->ack_retransmission_min_us,
+		l->ack_pdu_time_us, l->emcon_rti_us };
+	char t[8][24];
+
+	/* In the page 5.3s is easier to read than 5300ms. */
+	for (size_t i = 0; i < 8; i++)
+		if (us[i] > 1000000 && us[i] % 1000000 != 0)
+			snprintf(
+			    t[i], sizeof(t[i]), "%.1fs", (double)us[i] / 1e6);
+		else if (us[i] % 1000000 != 0)
+			snprintf(
+			    t[i], sizeof(t[i]), "%dms", (int)(us[i] / 1000));
+		else
+			snprintf(
+			    t[i], sizeof(t[i]), "%ds", (int)(us[i] / 1000000));
+	snprintf(one, 256, "\n.It %s Ta %d Ta %d Ta %s Ta %s Ta %s Ta %s\n",
+	    l->preset, (int)l->bit_rate, (int)l->pdu_max,
+	    l->half_duplex ? "half" : "full", t[0], t[1], t[2]);
+	snprintf(two, 256, "\n.It %s Ta %s Ta %s Ta %s Ta %s Ta %s\n",
+	    l->preset, t[3], t[4], t[5], t[6], t[7]);
+}
+
+static void
+test_the_manual_page_has_every_preset_with_its_values(void **state)
+{
+	size_t len;
+	char *man = (char *)unit_read_file("doc/man/muled.yaml.5", &len);
+	const char *name = preset_names;
+	size_t found = 0;
+
+	(void)state;
+	for (size_t n; *name != '\0'; name += n + strspn(name + n, ", ")) {
+		char text[256], one[256], two[256];
+		struct cfg *cfg;
+
+		n = strcspn(name, ",");
+		snprintf(text, sizeof(text),
+		    MINIMAL "links: [{name: l, interface: e, preset: %.*s}]",
+		    (int)n, name);
+		cfg = must_load(text);
+		preset_lines(cfg->links, one, two);
+		if (strstr(man, one) == NULL || strstr(man, two) == NULL)
+			fail_msg("not in the manual page: %s%s", one, two);
+		cfg_free(&cfg);
+		found++;
 	}
-	for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++)
-		assert_non_null(strstr(man, presets[i]));
-	free(text);
+	assert_int_equal(found, 10);
 	free(man);
 }
 
@@ -472,6 +640,8 @@ main(void)
 		cmocka_unit_test(
 		    test_every_truncation_is_taken_or_refused_in_one_line),
 		cmocka_unit_test(test_values_arrive_converted_in_their_fields),
+		cmocka_unit_test(
+		    test_silence_groups_and_priorities_arrive_as_well),
 		cmocka_unit_test(test_our_own_node_is_left_out_of_member_ids),
 		cmocka_unit_test(test_an_error_is_cut_to_its_buffer),
 		cmocka_unit_test(test_an_error_is_one_printable_line),
@@ -485,7 +655,9 @@ main(void)
 		cmocka_unit_test(
 		    test_without_a_star_some_domains_have_no_route),
 		cmocka_unit_test(test_a_node_is_found_by_its_id),
-		cmocka_unit_test(test_the_manual_page_has_every_key_and_preset),
+		cmocka_unit_test(test_the_manual_page_has_every_key_and_range),
+		cmocka_unit_test(
+		    test_the_manual_page_has_every_preset_with_its_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,73 +1,7 @@
 /*
- * Values of the configuration: presets, ranges, spellings, limits.
+ * Values of the configuration: ranges, spellings, limits.
  */
 #include "config/test/fixture.h"
-
-struct preset_row {
-	const char *name;
-	uint64_t rate, pdu, delay_ms, retx_ms, ack_ms, rti_s;
-	bool half;
-};
-
-/* reference: parameters by link, and the rates in the names. */
-static const struct preset_row preset_rows[] = {
-	{ "hf-75", 75, 256, 155000, 251000, 503000, 2585, true },
-	{ "hf-300", 300, 512, 74000, 124000, 248000, 1241, true },
-	{ "hf-1200", 1200, 1024, 53000, 92000, 185000, 923, true },
-	{ "hf-2400", 2400, 1400, 52000, 90000, 180000, 899, true },
-	{ "hf-9600", 9600, 1400, 30000, 53000, 106000, 531, true },
-	{ "vhf-16k", 16000, 1400, 5300, 9100, 18000, 91, true },
-	{ "uhf-56k", 56000, 1400, 3100, 5400, 11000, 54, true },
-	{ "satcom-64k", 64000, 1400, 70, 1600, 3200, 16, false },
-	{ "satcom-1m", 1000000, 1400, 5, 1500, 3000, 15, false },
-	{ "lan", 100000000, 1400, 200, 1000, 2000, 30, false },
-};
-
-static void
-check_preset(const struct preset_row *row, const struct cfg_link *l)
-{
-	assert_int_equal(l->bit_rate, row->rate);
-	assert_int_equal(l->pdu_max, row->pdu);
-	assert_int_equal(l->ack_delay_upper_bound_us, row->delay_ms * 1000);
-	assert_int_equal(l->ack_retransmission_time_us, row->retx_ms * 1000);
-	assert_int_equal(l->ack_pdu_time_us, row->ack_ms * 1000);
-	assert_true(l->emcon_rti_us == row->rti_s * 1000000);
-	assert_int_equal(l->half_duplex, row->half);
-}
-
-static void
-test_each_preset_has_the_values_of_its_radio(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof(preset_rows) / sizeof(preset_rows[0]);
-	     i++) {
-		char text[512];
-		struct cfg *cfg;
-
-		snprintf(text, sizeof(text),
-		    MINIMAL "links: [{name: l, interface: e, preset: %s}]\n",
-		    preset_rows[i].name);
-		cfg = must_load(text);
-		check_preset(&preset_rows[i], &cfg->links[0]);
-		cfg_free(&cfg);
-	}
-}
-
-static void
-test_what_is_given_beats_the_preset(void **state)
-{
-	struct cfg *cfg = must_load(MINIMAL
-	    "links: [{name: l, interface: e, preset: hf-75, pdu_max: 100,"
-	    " half_duplex: false, bit_rate: 50, emcon_rti: 1s}]\n");
-
-	(void)state;
-	assert_int_equal(cfg->links[0].pdu_max, 100);
-	assert_false(cfg->links[0].half_duplex);
-	assert_int_equal(cfg->links[0].bit_rate, 50);
-	assert_int_equal(cfg->links[0].emcon_rti_us, 1000000);
-	assert_int_equal(cfg->links[0].ack_pdu_time_us, 503000000);
-	cfg_free(&cfg);
-}
 
 /* The whole range of every number, and one step beyond at both ends. */
 struct range_row {
@@ -78,6 +12,7 @@ struct range_row {
 
 #define IN_SMTP "smtp: {"
 #define IN_RETRY "smtp: {retry_max: 7d, "
+#define IN_PRIORITY IN_LINK "priorities: [{priority: 0, "
 #define IN_LINK "links: [{name: l, interface: e, "
 
 static const struct range_row range_rows[] = {
@@ -112,6 +47,19 @@ static const struct range_row range_rows[] = {
 	{ "emcon_rtc", IN_LINK, NULL, "0", "1000", "1001" },
 	{ "emcon_rti", IN_LINK, "999us", "1ms", "30d", "721h" },
 	{ "clock_skew", IN_LINK, NULL, "0s", "30d", "721h" },
+	{ "turnaround", IN_LINK, NULL, "0s", "10m", "600001ms" },
+	{ "ack_retransmission_min", IN_LINK "ack_retransmission_time: 1d, ",
+	    NULL, "0s", "1d", "25h" },
+	{ "wait_for_reject_time", IN_LINK, "999us", "1ms", "1d", "25h" },
+	{ "announce_delay", IN_LINK, "999us", "1ms", "1d", "25h" },
+	{ "announce_ct", IN_LINK, "0", "1", "100", "101" },
+	{ "rx_lifetime", IN_LINK, NULL, "0s", "365d", "8761h" },
+	{ "polls", IN_LINK, NULL, "0", "100", "101" },
+	{ "lifetime", IN_PRIORITY, "999ms", "1s", "365d", "8761h" },
+	{ "max_message_size",
+	    "links: [{name: l, interface: e, max_in_flight_bytes: 1GiB, "
+	    "max_message_size: 1GiB, priorities: [{priority: 0, ",
+	    "1023", "1KiB", "1GiB", "1073741825" },
 	{ "expiry", IN_LINK, "999ms", "1s", "365d", "8761h" },
 	{ "max_message_size", IN_LINK "max_in_flight_bytes: 1GiB, ", "1023",
 	    "1KiB", "1GiB", "1073741825" },
@@ -123,7 +71,9 @@ static const struct range_row range_rows[] = {
 static int
 load_row(const struct range_row *row, const char *value, char *err)
 {
-	const char *end = strchr(row->where, '[') != NULL ? "}]" : "}";
+	const char *end = strstr(row->where, "priorities") != NULL ? "}]}]"
+			  : strchr(row->where, '[') != NULL        ? "}]"
+								   : "}";
 	struct cfg *cfg = NULL;
 	char text[512];
 	int rc;
@@ -310,7 +260,51 @@ test_domains_are_names_or_stars(void **state)
 	for (size_t i = 0; i < sizeof(longest); i++)
 		longest[i] = longer[i] = i % 50 == 49 ? '.' : 'a';
 	longest[253] = longer[254] = '\0';
-	SPELLINGS(HEAD "routes: [{domain: \"", "\", via: mx}]\n", s);
+	SPELLINGS(HEAD "smtp: {postmaster: p@q.example}\n"
+		       "routes: [{domain: q.example, via: mx}, {domain: \"",
+	    "\", via: mx}]\n", s);
+}
+
+static void
+test_priorities_are_one_or_a_range(void **state)
+{
+	static const struct spelling s[] = {
+		{ "0", true },
+		{ "9", true },
+		{ "-9", true },
+		{ "\"4\"", true },
+		{ "-9..9", true },
+		{ "-9..-9", true },
+		{ "-1..0", true },
+		{ "0..9", true },
+		{ "10", false },
+		{ "-10", false },
+		{ "-9..10", false },
+		{ "-10..9", false },
+		{ "1..0", false },
+		{ "-1..-2", false },
+		{ "-0", false },
+		{ "+1", false },
+		{ "01", false },
+		{ "1.", false },
+		{ "1..", false },
+		{ "1.2", false },
+		{ "..2", false },
+		{ "1...2", false },
+		{ "1..2..3", false },
+		{ "1-2", false },
+		{ "1 ..2", false },
+		{ "--1", false },
+		{ "-", false },
+		{ "\"\"", false },
+		{ "18446744073709551617", false },
+		{ "flash", false },
+	};
+
+	(void)state;
+	SPELLINGS(MINIMAL "links: [{name: l, interface: e, priorities: "
+			  "[{priority: ",
+	    ", lifetime: 1h}]}]\n", s);
 }
 
 static void
@@ -515,7 +509,7 @@ test_each_list_has_a_limit(void **state)
 	(void)state;
 	check_limit("nodes", node_item, 1000, ROUTES);
 	check_limit("links", link_item, 64, ROUTES);
-	check_limit("routes", route_item, 2000, "");
+	check_limit("routes", route_item, 2000, "smtp: {postmaster: p@d0}\n");
 }
 
 static void
@@ -559,8 +553,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_each_preset_has_the_values_of_its_radio),
-		cmocka_unit_test(test_what_is_given_beats_the_preset),
+		cmocka_unit_test(test_priorities_are_one_or_a_range),
 		cmocka_unit_test(
 		    test_each_number_has_its_whole_range_and_no_more),
 		cmocka_unit_test(test_ipv6_addresses_are_those_of_rfc_4291),

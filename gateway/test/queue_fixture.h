@@ -36,6 +36,7 @@ struct fx_message {
 };
 
 struct fx {
+	int64_t warn_at; /* of the messages added */
 	uv_loop_t loop;
 	struct queue *q;
 	char dir[128];
@@ -59,6 +60,9 @@ struct fx {
 	uint32_t x_nodes[8], x_seqs[8];
 	bool has_x;
 	struct queue_tombstone stones[8];
+	struct queue_emcon emcon[8];
+	struct queue_partial partial;
+	bool has_partial;
 	struct queue_row rows[FX_MAX];
 	char row_text[FX_MAX][5][64];
 	struct queue_quarantined quarantined[FX_MAX];
@@ -258,6 +262,7 @@ fx_put(struct fx *f, struct queue_txn *t, const char *hop, int priority,
 		.priority = priority,
 		.accepted_at = 1000,
 		.expires_at = 5000,
+		.warn_at = f->warn_at,
 		.rcpts = r,
 		.nrcpts = n,
 	};
@@ -298,12 +303,36 @@ fx_finish(struct fx *f, uint64_t rcpt)
 }
 
 FX int
+fx_warned(struct fx *f, uint64_t message)
+{
+	struct queue_txn *t = queue_txn_new();
+
+	assert_int_equal(queue_txn_warned(t, message), QUEUE_OK);
+	return fx_commit(f, &t);
+}
+
+FX int
 fx_defer(struct fx *f, uint64_t rcpt, int64_t next_at, const char *status)
 {
 	struct queue_txn *t = queue_txn_new();
 
 	assert_int_equal(queue_txn_defer(t, rcpt, next_at, status), QUEUE_OK);
 	return fx_commit(f, &t);
+}
+
+/* Into t: remember a received message. */
+FX void
+fx_tombstone(struct queue_txn *t, const char *link, uint32_t source,
+    uint32_t msid, int64_t expires_at)
+{
+	struct queue_tombstone x = {
+		.source = source,
+		.msid = msid,
+		.expires_at = expires_at,
+		.committed_at = 1000,
+	};
+
+	assert_int_equal(queue_txn_tombstone(t, link, &x), QUEUE_OK);
 }
 
 /* --- questions ----------------------------------------------------------- */
@@ -360,6 +389,16 @@ fx_peek(struct fx *f, const char *hop, size_t limit)
 	fx_ready(f, hop, limit);
 	for (size_t i = 0; i < f->n; i++)
 		queue_unlease(f->q, hop, f->got[i].m.id);
+	return f->n;
+}
+
+FX size_t
+fx_late(struct fx *f, int64_t now_s, size_t limit)
+{
+	f->answered = false;
+	queue_late(f->q, now_s, limit, fx_messages, f);
+	fx_wait(f);
+	assert_int_equal(f->rc, QUEUE_OK);
 	return f->n;
 }
 
@@ -500,6 +539,57 @@ fx_tombstones(struct fx *f, const char *link, int64_t now_s, size_t limit)
 	fx_wait(f);
 	assert_int_equal(f->rc, QUEUE_OK);
 	return f->n;
+}
+
+FX void
+fx_emcon_cb(void *ctx, int rc, const struct queue_emcon *e, size_t n)
+{
+	struct fx *f = ctx;
+
+	f->answered = true;
+	f->rc = rc;
+	f->n = n;
+	for (size_t i = 0; i < n && i < 8; i++)
+		f->emcon[i] = e[i];
+}
+
+FX size_t
+fx_emcon(struct fx *f, const char *link)
+{
+	f->answered = false;
+	queue_emcon(f->q, link, fx_emcon_cb, f);
+	fx_wait(f);
+	assert_int_equal(f->rc, QUEUE_OK);
+	return f->n;
+}
+
+FX void
+fx_partial_cb(void *ctx, int rc, const struct queue_partial *p)
+{
+	struct fx *f = ctx;
+
+	f->answered = true;
+	f->rc = rc;
+	f->has_partial = p != NULL;
+	free(f->data);
+	f->data = NULL;
+	if (p == NULL)
+		return;
+	f->partial = *p;
+	if (rc == QUEUE_OK) {
+		f->data = malloc(p->len + 1);
+		assert_non_null(f->data);
+		memcpy(f->data, p->records, p->len);
+	}
+}
+
+FX int
+fx_next_partial(struct fx *f, const char *link, int64_t now_s, uint64_t after)
+{
+	f->answered = false;
+	queue_next_partial(f->q, link, now_s, after, fx_partial_cb, f);
+	fx_wait(f);
+	return f->rc;
 }
 
 FX void

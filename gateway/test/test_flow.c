@@ -8,6 +8,7 @@
 #include "gateway/flow.h"
 #include "gateway/log.h"
 #include "gateway/route.h"
+#include "mule/ext.h"
 #include "tests/unit/unit.h"
 
 static const char config[] =
@@ -186,38 +187,89 @@ test_from_line_is_made_anew_for_the_next_hop(void **state)
 	assert_true(flow_from_line(
 	    "<a@x> SIZE=5 BODY=8BITMIME ENVID=q "
 	    "REQUIRETLS HOLDFOR=9 X-NEW=1 MT-PRIORITY=2 BY=500;RT",
-	    2, 1500, 'R', true, 1100, buf));
+	    2, 1500, 'R', true, 1100, MULE_AGREED_ALL, buf));
 	assert_string_equal(buf, "<a@x> MT-PRIORITY=2 BODY=8BITMIME ENVID=q "
 				 "X-NEW=1 BY=400;RT");
-	assert_true(
-	    flow_from_line("<@r:a@x> BY=1;N", 0, 1000, 'N', false, 1100, buf));
+	assert_true(flow_from_line("<@r:a@x> BY=1;N", 0, 1000, 'N', false, 1100,
+	    MULE_AGREED_ALL, buf));
 	assert_string_equal(buf, "<a@x> MT-PRIORITY=0 BY=-100;N");
 	/* R with nothing left would be a syntax error at the next hop. */
-	assert_true(flow_from_line("<>", -3, 1000, 'R', false, 1100, buf));
+	assert_true(flow_from_line(
+	    "<>", -3, 1000, 'R', false, 1100, MULE_AGREED_ALL, buf));
 	assert_string_equal(buf, "<> MT-PRIORITY=-3 BY=1;R");
-	assert_false(flow_from_line("nonsense", 0, 0, 0, false, 0, buf));
+	assert_false(flow_from_line(
+	    "nonsense", 0, 0, 0, false, 0, MULE_AGREED_ALL, buf));
+	/* Only what the network has agreed to. */
+	assert_true(flow_from_line("<a@x> AUTH=<> SMTPUTF8 SUBMITTER=b X-Y=1",
+	    0, 0, 0, false, 0, MULE_AGREED_SMTPUTF8, buf));
+	assert_string_equal(buf, "<a@x> MT-PRIORITY=0 SMTPUTF8 X-Y=1");
+	assert_true(flow_rcpt_line("<@r:b@y> NOTIFY=NEVER RRVS=2014-04-03T23:"
+				   "01:00Z;C ORCPT=rfc822;b@y",
+	    0, buf));
+	assert_string_equal(buf, "<b@y> NOTIFY=NEVER ORCPT=rfc822;b@y");
+	assert_true(flow_rcpt_line(
+	    "<b@y> RRVS=2014-04-03T23:01:00Z", MULE_AGREED_RRVS, buf));
+	assert_string_equal(buf, "<b@y> RRVS=2014-04-03T23:01:00Z");
+	assert_false(flow_rcpt_line("nonsense", 0, buf));
 }
 
 static void
-test_failures_are_reported_as_the_sender_asked(void **state)
+test_reports_are_made_as_the_sender_asked(void **state)
 {
 	static const struct {
 		const char *from, *rcpt;
-		bool notify;
+		bool failed, delayed;
 	} cases[] = {
-		{ "<a@x>", "<b@y>", true },
-		{ "<>", "<b@y>", false },
-		{ "<>", "<b@y> NOTIFY=FAILURE", false },
-		{ "<a@x>", "<b@y> NOTIFY=NEVER", false },
-		{ "<a@x>", "<b@y> NOTIFY=SUCCESS,DELAY", false },
-		{ "<a@x>", "<b@y> NOTIFY=SUCCESS,FAILURE", true },
+		{ "<a@x>", "<b@y>", true, true },
+		{ "<>", "<b@y>", false, false },
+		{ "<>", "<b@y> NOTIFY=FAILURE", false, false },
+		{ "<a@x>", "<b@y> NOTIFY=NEVER", false, false },
+		{ "<a@x>", "<b@y> NOTIFY=SUCCESS,DELAY", false, true },
+		{ "<a@x>", "<b@y> NOTIFY=SUCCESS,FAILURE", true, false },
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *from = cases[i].from, *rcpt = cases[i].rcpt;
+
 		assert_int_equal(
-		    flow_notify_failure(cases[i].from, cases[i].rcpt),
-		    cases[i].notify);
+		    flow_notify(FLOW_REPORT_FAILED, from, rcpt, NULL),
+		    cases[i].failed);
+		assert_int_equal(
+		    flow_notify(FLOW_REPORT_DELAYED, from, rcpt, NULL),
+		    cases[i].delayed);
+	}
+}
+
+/* RFC 3461 5.2.2, RFC 2852 5. */
+static void
+test_passing_on_is_reported_where_the_next_hop_will_not(void **state)
+{
+	static const struct {
+		const char *rcpt;
+		struct flow_passed passed;
+		bool relayed;
+	} cases[] = {
+		{ "<b@y>", { 0, 0, false }, false },
+		{ "<b@y>", { SMTP_EXT_DSN, 0, false }, false },
+		{ "<b@y> NOTIFY=SUCCESS", { SMTP_EXT_DSN, 0, false }, true },
+		{ "<b@y> NOTIFY=SUCCESS", { 0, 0, false }, false },
+		{ "<b@y> NOTIFY=FAILURE", { SMTP_EXT_DSN, 0, false }, false },
+		{ "<b@y> NOTIFY=NEVER", { SMTP_EXT_DSN, 'N', true }, false },
+		{ "<b@y>", { SMTP_EXT_DELIVERBY, 'N', false }, true },
+		{ "<b@y>", { 0, 'N', false }, false },
+		{ "<b@y>", { 0, 'R', true }, true },
+		{ "<b@y> NOTIFY=FAILURE", { 0, 'N', true }, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(flow_notify(FLOW_REPORT_RELAYED, "<a@x>",
+				     cases[i].rcpt, &cases[i].passed),
+		    cases[i].relayed);
+		assert_false(flow_notify(FLOW_REPORT_RELAYED, "<>",
+		    cases[i].rcpt, &cases[i].passed));
+	}
 }
 
 static void
@@ -271,8 +323,9 @@ main(void)
 		cmocka_unit_test(
 		    test_delivery_deadline_bounds_the_expiry_in_mode_r),
 		cmocka_unit_test(test_from_line_is_made_anew_for_the_next_hop),
+		cmocka_unit_test(test_reports_are_made_as_the_sender_asked),
 		cmocka_unit_test(
-		    test_failures_are_reported_as_the_sender_asked),
+		    test_passing_on_is_reported_where_the_next_hop_will_not),
 		cmocka_unit_test(test_received_field_has_its_clauses_in_order),
 		cmocka_unit_test(test_log_makes_octets_visible),
 	};

@@ -282,9 +282,7 @@ test_failing_member_leaves_no_trace_and_harms_no_other(void **state)
 			o[i].want = QUEUE_ENOTFOUND;
 		}
 		if (i == 6 || i == 7)
-			assert_int_equal(
-			    queue_txn_tombstone(t, "hf1", 9, 9, 5000),
-			    QUEUE_OK);
+			fx_tombstone(t, "hf1", 9, 9, 5000);
 		if (i == 7)
 			o[i].want = QUEUE_EEXIST;
 		queue_submit(f->q, &t, in_order, &o[i]);
@@ -315,8 +313,7 @@ receive(struct fx *f, const char *link, uint32_t source, uint32_t msid,
 {
 	struct queue_txn *t = queue_txn_new();
 
-	assert_int_equal(
-	    queue_txn_tombstone(t, link, source, msid, expires_at), QUEUE_OK);
+	fx_tombstone(t, link, source, msid, expires_at);
 	fx_put(f, t, "mx:b", 0, 1, 10);
 	return fx_commit(f, &t);
 }
@@ -377,9 +374,8 @@ test_prune_takes_more_than_one_batch_and_unused_hops(void **state)
 			     " INSERT INTO hop (name) SELECT i FROM n"),
 	    QUEUE_OK);
 	for (uint32_t i = 0; i < 2 * QUEUE_BATCH + 10; i++)
-		assert_int_equal(
-		    queue_txn_tombstone(t, "hf1", 1, i, 100), QUEUE_OK);
-	assert_int_equal(queue_txn_tombstone(t, "hf1", 2, 1, 200), QUEUE_OK);
+		fx_tombstone(t, "hf1", 1, i, 100);
+	fx_tombstone(t, "hf1", 2, 1, 200);
 	for (size_t i = 0; i < 5; i++) {
 		snprintf(hop, sizeof(hop), "mx:%zu.example", i);
 		fx_put(f, t, hop, 0, 1, 10);

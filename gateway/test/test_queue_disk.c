@@ -299,7 +299,7 @@ group_of_three(struct fx *f, struct disk *d, struct outcome o[3],
 		t = queue_txn_new();
 		fx_put(f, t, "mx:b", 0, 1, i == 0 ? 100000 : 100);
 		if (i < 2)
-			queue_txn_tombstone(t, "hf1", 1, 1, 5000);
+			fx_tombstone(t, "hf1", 1, 1, 5000);
 		o[i].told = false;
 		queue_submit(f->q, &t, note, &o[i]);
 	}

@@ -281,6 +281,39 @@ test_expired_messages_are_told_with_what_is_not_on_the_air(void **state)
 	assert_int_equal(fx_expired(f, 5000, 10), 1);
 }
 
+static void
+test_late_messages_are_told_until_their_senders_are(void **state)
+{
+	struct fx *f = *state;
+	uint64_t first, second;
+
+	fx_open(f);
+	f->warn_at = 3000;
+	first = fx_add(f, "mx:a", 0, 2, 10);
+	f->warn_at = 2000;
+	second = fx_add(f, "mule:hf1", 0, 1, 10);
+	f->warn_at = 0;
+	fx_add(f, "mx:b", 0, 1, 10);
+	assert_int_equal(fx_late(f, 1999, 10), 0);
+	assert_int_equal(fx_late(f, 9999, 1), 1);
+	assert_true(f->more);
+	/* The one that has waited longest, also what is on the air. */
+	assert_int_equal(f->got[0].m.id, second);
+	fx_peek(f, "mule:hf1", 1);
+	assert_int_equal(fx_transmit(f, "hf1", 6, 1000, 10), QUEUE_OK);
+	assert_int_equal(fx_late(f, 9999, 10), 2);
+	assert_int_equal(f->got[0].nrcpts, 1);
+	assert_int_equal(f->got[1].nrcpts, 2);
+	fx_reopen(f);
+	assert_int_equal(fx_warned(f, second), QUEUE_OK);
+	assert_int_equal(fx_late(f, 9999, 10), 1);
+	assert_int_equal(f->got[0].m.id, first);
+	assert_int_equal(f->got[0].m.warn_at, 3000);
+	assert_int_equal(fx_warned(f, first), QUEUE_OK);
+	assert_int_equal(fx_warned(f, 12345), QUEUE_OK);
+	assert_int_equal(fx_late(f, 9999, 10), 0);
+}
+
 int
 main(void)
 {
@@ -292,6 +325,7 @@ main(void)
 		FX_TEST(test_finished_recipient_is_never_handed_out_again),
 		FX_TEST(test_deferred_recipient_comes_back_when_due),
 		FX_TEST(test_due_takes_more_than_one_batch),
+		FX_TEST(test_late_messages_are_told_until_their_senders_are),
 		FX_TEST(
 		    test_expired_messages_are_told_with_what_is_not_on_the_air),
 	};

@@ -22,6 +22,9 @@ static const struct mule_limits limits = {
 static void
 check(const struct mule_message *m)
 {
+	/* Zopfli now and then: it is a hundred times slower than the rest. */
+	const struct mule_pack_how how = { BER_EXPLICIT,
+		m->len < 1000 && m->len % 16 == 0 ? 10 : 0 };
 	struct mule_message again;
 	uint8_t *cdt;
 	size_t n;
@@ -30,9 +33,9 @@ check(const struct mule_message *m)
 	assert(m->envelope.nrcpts >= 1 && m->envelope.nrcpts <= 20);
 	assert(m->content + m->content_len == m->payload + m->len);
 	assert(mule_header_len(m->content, m->content_len) <= m->content_len);
-	assert(mule_pack(BER_EXPLICIT, m->envelope.from_line,
-		   m->envelope.rcpt_lines, m->envelope.nrcpts, m->content,
-		   m->content_len, &cdt, &n) == MULE_OK);
+	assert(mule_pack(&how, m->envelope.from_line, m->envelope.rcpt_lines,
+		   m->envelope.nrcpts, m->content, m->content_len, &cdt,
+		   &n) == MULE_OK);
 	assert(mule_unpack(cdt, n, &limits, &again) == MULE_OK);
 	assert(again.len == m->len &&
 	       memcmp(again.payload, m->payload, m->len) == 0);
@@ -54,7 +57,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		mule_message_release(&m);
 	}
 	/* The same octets as an envelope, so that mutations get that far. */
-	assert(mule_deflate(data, size, 0, &z, &n) == MULE_OK);
+	assert(mule_deflate(0, data, size, 0, &z, &n) == MULE_OK);
 	h = ber_cdt_head(BER_IMPLICIT, n, head);
 	cdt = malloc(h + n);
 	memcpy(cdt, head, h);

@@ -243,6 +243,75 @@ test_header_section_ends_at_the_first_empty_line(void **state)
 }
 
 static void
+test_who_had_the_message_before_is_seen(void **state)
+{
+	static const char m[] = "Received: x\r\nDelivered-To: A@x.example\r\n"
+				"delivered-to:  <b@x.example> \r\n"
+				"Delivered-To-Not: c@x.example\r\n\r\n"
+				"Delivered-To: d@x.example\r\n";
+	static const struct {
+		const char *mailbox;
+		bool been;
+	} cases[] = {
+		{ "a@x.example", true },
+		{ "b@x.example", true },
+		{ "c@x.example", false },
+		{ "d@x.example", false },
+		{ "x.example", false },
+		{ "a@x.exampl", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct smtp_str s = { cases[i].mailbox,
+			strlen(cases[i].mailbox) };
+
+		assert_int_equal(
+		    mule_delivered_to(m, sizeof(m) - 1, s), cases[i].been);
+	}
+	for (size_t cut = 0; cut < sizeof(m); cut++) {
+		unsigned char *part = unit_copy(m, cut);
+
+		(void)mule_delivered_to(
+		    part, cut, (struct smtp_str){ "b@x.example", 11 });
+		free(part);
+	}
+}
+
+static void
+test_only_text_is_text(void **state)
+{
+	static const struct {
+		const char *p;
+		size_t len;
+		bool text;
+	} cases[] = {
+		{ "", 0, true },
+		{ "a\r\nb\r\n", 6, true },
+		{ "no end", 6, true },
+		{ "\xc3\xa4\r\n", 4, true },
+		{ "a\nb", 3, false },
+		{ "a\rb", 3, false },
+		{ "a\r", 2, false },
+		{ "\n", 1, false },
+		{ "a\0b", 3, false },
+		{ "\r\r\n", 3, false },
+	};
+	char line[1000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(
+		    mule_is_text(cases[i].p, cases[i].len), cases[i].text);
+	memset(line, 'x', sizeof(line));
+	assert_true(mule_is_text(line, 998));
+	memcpy(line + 998, "\r\n", 2);
+	assert_true(mule_is_text(line, 1000));
+	memcpy(line + 998, "xx", 2);
+	assert_false(mule_is_text(line, 1000));
+}
+
+static void
 test_every_allocation_may_fail(void **state)
 {
 	struct mule_dsn d = sample();
@@ -275,6 +344,8 @@ main(void)
 		cmocka_unit_test(test_each_action_has_its_word),
 		cmocka_unit_test(
 		    test_header_section_ends_at_the_first_empty_line),
+		cmocka_unit_test(test_who_had_the_message_before_is_seen),
+		cmocka_unit_test(test_only_text_is_text),
 		cmocka_unit_test(test_every_allocation_may_fail),
 	};
 

@@ -79,11 +79,39 @@ test_only_compatible_parameters_travel(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-		assert_true(mule_param_travels(str(yes[i]), false));
+		assert_true(
+		    mule_param_travels(str(yes[i]), false, MULE_AGREED_ALL));
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		assert_false(mule_param_travels(str(no[i]), false));
-	assert_true(mule_param_travels(str("ORCPT"), true));
-	assert_false(mule_param_travels(str("CONNEG"), true));
+		assert_false(
+		    mule_param_travels(str(no[i]), false, MULE_AGREED_ALL));
+	assert_true(mule_param_travels(str("ORCPT"), true, 0));
+	assert_false(mule_param_travels(str("CONNEG"), true, MULE_AGREED_ALL));
+}
+
+static void
+test_what_takes_an_agreement_travels_only_with_it(void **state)
+{
+	static const struct {
+		const char *param;
+		bool rcpt;
+		unsigned agreed;
+	} cases[] = {
+		{ "AUTH", false, MULE_AGREED_AUTH },
+		{ "SUBMITTER", false, MULE_AGREED_SUBMITTER },
+		{ "SMTPUTF8", false, MULE_AGREED_SMTPUTF8 },
+		{ "MTRK", false, MULE_AGREED_MTRK },
+		{ "RRVS", true, MULE_AGREED_RRVS },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct smtp_str p = str(cases[i].param);
+
+		assert_true(
+		    mule_param_travels(p, cases[i].rcpt, cases[i].agreed));
+		assert_false(mule_param_travels(
+		    p, cases[i].rcpt, MULE_AGREED_ALL & ~cases[i].agreed));
+	}
 }
 
 int
@@ -93,6 +121,8 @@ main(void)
 		cmocka_unit_test(test_table_1_has_its_seventeen_rows),
 		cmocka_unit_test(test_parameters_belong_to_one_extension),
 		cmocka_unit_test(test_only_compatible_parameters_travel),
+		cmocka_unit_test(
+		    test_what_takes_an_agreement_travels_only_with_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ wrap(const void *payload, size_t len, size_t *ret_len)
 	uint8_t head[BER_CDT_HEAD_MAX], *buf, *out;
 	size_t n = 0, h;
 
-	assert_int_equal(mule_deflate(payload, len, 0, &buf, &n), 0);
+	assert_int_equal(mule_deflate(0, payload, len, 0, &buf, &n), 0);
 	h = ber_cdt_head(BER_IMPLICIT, n, head);
 	out = malloc(h + n);
 	memcpy(out, head, h);
@@ -100,6 +100,11 @@ test_rfc_example_unpacks_to_its_text(void **state)
 	free(want);
 }
 
+static const struct mule_pack_how how[] = {
+	{ BER_IMPLICIT, 75 },
+	{ BER_EXPLICIT, 100000000 },
+};
+
 static void
 test_what_is_packed_unpacks_to_the_same(void **state)
 {
@@ -118,9 +123,8 @@ test_what_is_packed_unpacks_to_the_same(void **state)
 
 		for (size_t k = 0; k < sizes[i]; k++)
 			content[k] = (uint8_t)("etaoin \r\n"[random() % 9]);
-		assert_int_equal(
-		    mule_pack(i % 2 ? BER_EXPLICIT : BER_IMPLICIT, from, rcpts,
-			2, content, sizes[i], &cdt, &n),
+		assert_int_equal(mule_pack(&how[i % 2], from, rcpts, 2, content,
+				     sizes[i], &cdt, &n),
 		    0);
 		assert_int_equal(mule_unpack(cdt, n, &limits, &m), 0);
 		assert_int_equal(m.content_len, sizes[i]);
@@ -133,6 +137,29 @@ test_what_is_packed_unpacks_to_the_same(void **state)
 		free(content);
 		free(cdt);
 	}
+}
+
+static void
+test_a_slower_link_gets_a_shorter_payload(void **state)
+{
+	size_t len, slow, fast;
+	uint8_t *mail =
+	    unit_read_file("tests/corpus/delivery-status.anonymized.eml", &len);
+	struct smtp_str rcpt = str("<b@y.example>");
+	const struct mule_pack_how quick = { BER_IMPLICIT, 9600 };
+	uint8_t *cdt;
+
+	(void)state;
+	assert_int_equal(mule_pack(&how[0], str("<a@x.example>"), &rcpt, 1,
+			     mail, len, &cdt, &slow),
+	    0);
+	free(cdt);
+	assert_int_equal(mule_pack(&quick, str("<a@x.example>"), &rcpt, 1, mail,
+			     len, &cdt, &fast),
+	    0);
+	free(cdt);
+	free(mail);
+	assert_true(slow < fast);
 }
 
 static void
@@ -256,7 +283,7 @@ test_broken_streams_are_refused_for_the_right_reason(void **state)
 	uint8_t *z, *out;
 
 	(void)state;
-	assert_int_equal(mule_deflate(text, sizeof(text) - 1, 0, &z, &n), 0);
+	assert_int_equal(mule_deflate(0, text, sizeof(text) - 1, 0, &z, &n), 0);
 	for (size_t cut = 0; cut < n; cut++) {
 		uint8_t *part = unit_copy(z, cut);
 
@@ -315,7 +342,7 @@ test_a_stream_in_two_chunks_is_read_wherever_it_is_cut(void **state)
 	uint8_t *z;
 
 	(void)state;
-	assert_int_equal(mule_deflate(text, sizeof(text) - 1, 0, &z, &n), 0);
+	assert_int_equal(mule_deflate(0, text, sizeof(text) - 1, 0, &z, &n), 0);
 	for (size_t cut = 0; cut <= n; cut++) {
 		uint8_t *cdt = wrap_in_two(z, n, cut, &len);
 		struct mule_message m;
@@ -373,8 +400,8 @@ test_every_allocation_may_fail(void **state)
 	memset(content, 'c', sizeof(content));
 	for (size_t k = 1;; k++) {
 		unit_alloc_fail_at(k);
-		rc = mule_pack(BER_IMPLICIT, str("<a@x.example>"), &rcpt, 1,
-		    content, sizeof(content), &cdt, &n);
+		rc = mule_pack(&how[0], str("<a@x.example>"), &rcpt, 1, content,
+		    sizeof(content), &cdt, &n);
 		unit_alloc_fail_at(0);
 		if (rc == MULE_OK)
 			break;
@@ -414,6 +441,7 @@ main(void)
 		cmocka_unit_test(test_golden_vectors_unpack),
 		cmocka_unit_test(test_rfc_example_unpacks_to_its_text),
 		cmocka_unit_test(test_what_is_packed_unpacks_to_the_same),
+		cmocka_unit_test(test_a_slower_link_gets_a_shorter_payload),
 		cmocka_unit_test(
 		    test_bad_envelopes_are_refused_for_the_right_reason),
 		cmocka_unit_test(

@@ -32,6 +32,7 @@ struct node {
 	struct sent sent[MESSAGES]; /* msid is the index, plus 1 */
 	uint32_t unstored[MESSAGES];
 	size_t nunstored;
+	bool flagged; /* it takes the other to be in EMCON */
 	/* PDUs on their way to this node. */
 	uint8_t pdus[QUEUE][128];
 	size_t lens[QUEUE];
@@ -104,6 +105,15 @@ on_outgoing(struct world *w, unsigned from, const struct pmul_event *ev)
 	m->final = 1;
 }
 
+/* Only who was flagged can lose the flag, and once. */
+static void
+on_spoke(struct world *w, unsigned i, const struct pmul_event *ev)
+{
+	assert(ev->peer == id_of(1 - i) && w->nodes[i].flagged);
+	assert(!pmul_engine_node(w->nodes[i].e, ev->peer).emcon);
+	w->nodes[i].flagged = false;
+}
+
 static void
 events(struct world *w, unsigned i)
 {
@@ -112,6 +122,8 @@ events(struct world *w, unsigned i)
 	while (pmul_engine_next_event(w->nodes[i].e, &ev)) {
 		if (ev.type == PMUL_EV_RECEIVED)
 			on_received(w, i, &ev);
+		else if (ev.type == PMUL_EV_EMCON_LEFT)
+			on_spoke(w, i, &ev);
 		else if (ev.type != PMUL_EV_LOST)
 			on_outgoing(w, i, &ev);
 	}
@@ -176,7 +188,8 @@ give(struct world *w, unsigned i, const void *data, size_t len)
 		memcpy(copy, data, len);
 	rc = pmul_engine_input(w->nodes[i].e, w->now, &from, copy, len);
 	free(copy);
-	if (rc != PMUL_OK)
+	/* A message for FEC is remembered, as not for us. */
+	if (rc != PMUL_OK && rc != PMUL_EUNSUPPORTED)
 		assert(pmul_engine_deadline(w->nodes[i].e).us == before.us);
 	events(w, i);
 	check(w, i);
@@ -218,6 +231,77 @@ cancel(struct world *w, unsigned i)
 
 	if (pmul_engine_cancel(w->nodes[i].e, w->now, msid) == PMUL_OK)
 		w->nodes[i].sent[msid - 1].cancelled = true;
+}
+
+/* Management: node i hears that the other is silent, or falls silent itself. */
+static void
+silence(struct world *w, unsigned i)
+{
+	unsigned how = next(w);
+	struct pmul_node n = {
+		.id = id_of(1 - i),
+		.emcon = how & 1,
+		.ntnu = how & 2,
+	};
+
+	events(w, i);
+	if (how & 4)
+		pmul_engine_set_emcon(w->nodes[i].e, w->now, how & 1);
+	else if (pmul_engine_set_node(w->nodes[i].e, w->now, &n) == PMUL_OK)
+		w->nodes[i].flagged = n.emcon;
+}
+
+/* What has been handed out is about a message that goes on. */
+static void
+save(struct world *w, unsigned i)
+{
+	struct pmul_tx_saved s;
+	struct pmul_rx_saved r;
+
+	while (pmul_engine_next_rx_saved(w->nodes[i].e, &r))
+		assert(r.total <= w->cfg.message_max && r.len <= 2000);
+	while (pmul_engine_next_tx_saved(w->nodes[i].e, &s)) {
+		const struct sent *m = &w->nodes[i].sent[s.msid - 1];
+
+		assert(m->used && !m->cancelled && !m->done);
+		assert(s.rounds > s.emcon_rounds);
+	}
+}
+
+/*
+ * Records of the script's own, about a message of somebody who is none of the
+ * two; refused, they leave everything as it was.
+ */
+static void
+restore(struct world *w, unsigned i)
+{
+	struct pmul_rx_saved s = {
+		.source = 0x0b000000 + next(w) % 4,
+		.id = next(w) % 4,
+		.total = next(w) % 8,
+		.expiry = { w->now.wall.s + (int64_t)next(w) - 70 },
+	};
+	size_t left, len = next(w) % 96;
+	struct pmul_gauges before, after;
+	uint8_t *copy;
+
+	left = (size_t)(w->end - w->p);
+	s.len = len < left ? len : left;
+	copy = malloc(s.len > 0 ? s.len : 1);
+	if (copy == NULL)
+		abort();
+	if (s.len > 0)
+		memcpy(copy, w->p, s.len);
+	w->p += s.len;
+	s.records = copy;
+	pmul_engine_gauges(w->nodes[i].e, &before);
+	if (pmul_engine_restore_rx(w->nodes[i].e, w->now, &s) != PMUL_OK) {
+		pmul_engine_gauges(w->nodes[i].e, &after);
+		assert(memcmp(&before, &after, sizeof(after)) == 0);
+	}
+	free(copy);
+	events(w, i);
+	check(w, i);
 }
 
 /* One of the PDUs on their way: delivered, lost, doubled, or garbled. */
@@ -335,16 +419,23 @@ step(struct world *w)
 	case 7:
 		if (arg == 0)
 			cancel(w, i);
+		else if (arg == 1)
+			silence(w, i);
+		else if (arg == 2)
+			save(w, i);
+		else if (arg == 3)
+			restore(w, i);
 		else
 			pump(w, i);
 		break;
 	}
 }
 
+/* The last octet has a say as well; the rest of the script stays as it is. */
 static void
 configure(struct world *w)
 {
-	unsigned flags = next(w);
+	unsigned more = w->p < w->end ? w->end[-1] : 0, flags = next(w);
 	struct pmul_config *c = &w->cfg;
 
 	pmul_config_default(c);
@@ -356,6 +447,13 @@ configure(struct world *w)
 	c->ack_pdu_repeats = flags >> 5 & 3;
 	c->undefined_expiry_us = 60000000;
 	c->message_max = 400;
+	c->extra_address =
+	    (enum pmul_extra)((more & 1) + (more >> 7 & more & 1));
+	c->polls = more >> 1 & 3;
+	c->half_duplex = more & 8;
+	c->turnaround_us = more & 16 ? 200000 : 0;
+	c->ack_retx_min_us = more & 32 ? 100000 : 0;
+	c->emcon_rtc = more >> 6;
 	c->tx_messages_max = 3;
 	c->tx_bytes_max = 900;
 	c->rx_messages_max = 4;

@@ -241,21 +241,38 @@ bench_take(struct bench *b, enum pmul_pdu_type type)
 	assert_true(b->len <= b->cfg.pdu_max);
 }
 
-void
-bench_take_address(struct bench *b, uint32_t msid, unsigned n, ...)
+static void
+take_address(struct bench *b, enum pmul_pdu_type type, uint32_t msid,
+    unsigned n, va_list ap)
 {
-	va_list ap;
-
-	bench_take(b, PMUL_ADDRESS);
+	bench_take(b, type);
 	assert_int_equal(b->pdu.msid, msid);
 	assert_int_equal(b->pdu.count, n);
 	assert_true(b->where.multicast);
 	assert_int_equal(b->where.port, PMUL_DPORT);
 	assert_int_equal(b->where.group, 77);
-	va_start(ap, n);
 	for (unsigned i = 0; i < n; i++)
 		assert_int_equal(
 		    pmul_pdu_dest(&b->pdu, i).id, va_arg(ap, uint32_t));
+}
+
+void
+bench_take_address(struct bench *b, uint32_t msid, unsigned n, ...)
+{
+	va_list ap;
+
+	va_start(ap, n);
+	take_address(b, PMUL_ADDRESS, msid, n, ap);
+	va_end(ap);
+}
+
+void
+bench_take_extra(struct bench *b, uint32_t msid, unsigned n, ...)
+{
+	va_list ap;
+
+	va_start(ap, n);
+	take_address(b, PMUL_EXTRA_ADDRESS, msid, n, ap);
 	va_end(ap);
 }
 

@@ -62,6 +62,8 @@ int bench_submit(
 /* The next PDU into b->pdu; fails the test if there is none. */
 void bench_take(struct bench *b, enum pmul_pdu_type type);
 void bench_take_address(struct bench *b, uint32_t msid, unsigned n, ...);
+/* An Extra_Address_PDU. */
+void bench_take_extra(struct bench *b, uint32_t msid, unsigned n, ...);
 void bench_take_data(struct bench *b, uint32_t msid, unsigned seq);
 /* An Ack_PDU of one entry to source; n numbers follow, none: complete. */
 void bench_take_ack(

@@ -15,25 +15,44 @@ struct datagram {
 	uint8_t *buf; /* exact size: a sanitizer sees the first octet beyond */
 };
 
+static void
+start_node(struct sim *s, unsigned node)
+{
+	struct pmul_config own = s->cfg;
+
+	own.node_id = sim_id(node);
+	own.seed = pmul_prng_next(&s->prng);
+	assert_int_equal(pmul_engine_new(&own, &s->nodes[node - 1].e), PMUL_OK);
+}
+
 void
 sim_init(struct sim *s, uint64_t seed, unsigned nnodes,
     const struct pmul_config *cfg)
 {
-	struct pmul_config own = *cfg;
-
 	assert_true(nnodes < SIM_NODES_MAX);
 	memset(s, 0, sizeof(*s));
 	pmul_prng_init(&s->prng, seed);
 	assert_int_equal(pmul_heap_init(&s->flight, FLIGHT_MAX), PMUL_OK);
 	s->nnodes = nnodes;
-	s->pdu_max = cfg->pdu_max;
+	s->cfg = *cfg;
 	for (unsigned i = 1; i <= nnodes; i++) {
-		own.node_id = sim_id(i);
-		own.seed = pmul_prng_next(&s->prng);
-		assert_int_equal(
-		    pmul_engine_new(&own, &s->nodes[i - 1].e), PMUL_OK);
+		start_node(s, i);
 		s->nodes[i - 1].stores = true;
 	}
+}
+
+void
+sim_restart(struct sim *s, unsigned node)
+{
+	pmul_engine_free(&s->nodes[node - 1].e);
+	start_node(s, node);
+}
+
+void
+sim_emcon(struct sim *s, unsigned node, bool on)
+{
+	pmul_engine_set_emcon(s->nodes[node - 1].e, sim_clock(s), on);
+	sim_pump(s, node);
 }
 
 void
@@ -105,29 +124,32 @@ fly(struct sim *s, unsigned from, unsigned to, const void *buf, size_t len,
 }
 
 static uint64_t
-occupy_air(struct sim *s, size_t len)
+occupy_air(struct sim *s, unsigned from, size_t len)
 {
 	const struct sim_channel *c = &s->channel;
+	uint64_t *air_free_us =
+	    c->full_duplex ? &s->nodes[from - 1].air_free_us : &s->air_free_us;
 
 	s->air_pdus++;
 	s->air_bytes += len + c->overhead_bytes;
 	if (c->bit_rate == 0)
 		return s->now_us;
-	if (s->air_free_us < s->now_us)
-		s->air_free_us = s->now_us;
-	s->air_free_us +=
+	if (*air_free_us < s->now_us)
+		*air_free_us = s->now_us;
+	*air_free_us +=
 	    (uint64_t)(len + c->overhead_bytes) * 8000000 / c->bit_rate;
-	return s->air_free_us;
+	return *air_free_us;
 }
 
 static void
 transmit(struct sim *s, unsigned from, const struct pmul_where *where,
     const void *buf, size_t len)
 {
-	uint64_t leaves = occupy_air(s, len);
+	uint64_t leaves = occupy_air(s, from, len);
 	struct pmul_pdu pdu;
 
-	assert_true(len <= s->pdu_max);
+	assert_true(len <= s->cfg.pdu_max);
+	assert_false(pmul_engine_emcon(s->nodes[from - 1].e));
 	assert_int_equal(pmul_pdu_decode(buf, len, &pdu), PMUL_OK);
 	assert_int_equal(pdu.length, len);
 	assert_int_equal(pdu.source, sim_id(from));

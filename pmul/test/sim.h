@@ -15,15 +15,16 @@
 #include "pmul/pmul.h"
 #include "pmul/prng.h"
 
-#define SIM_NODES_MAX 32
+#define SIM_NODES_MAX 52
 /* The wall clock at virtual time 0. */
 #define SIM_WALL 1700000000
 
 struct sim_node {
 	struct pmul_engine *e;
-	bool stores; /* calls pmul_engine_stored() at once */
-	bool deaf;   /* hears nothing */
-	bool mute;   /* what it sends is lost */
+	bool stores;          /* calls pmul_engine_stored() at once */
+	bool deaf;            /* hears nothing */
+	bool mute;            /* what it sends is lost */
+	uint64_t air_free_us; /* its own channel, when full duplex */
 };
 
 struct sim_channel {
@@ -32,6 +33,7 @@ struct sim_channel {
 	unsigned reorder_pct; /* held up for reorder_us more */
 	uint64_t delay_us, jitter_us, reorder_us;
 	uint32_t bit_rate; /* shared by all nodes; 0: no air time */
+	bool full_duplex;  /* ...each node has a channel of its own */
 	unsigned overhead_bytes;
 };
 
@@ -46,7 +48,7 @@ struct sim {
 	uint64_t order;
 	uint64_t air_free_us;
 	uint64_t air_bytes, air_pdus; /* layers below included */
-	uint16_t pdu_max;
+	struct pmul_config cfg; /* of all nodes, but for node_id and seed */
 
 	/* Hooks; NULL or set by the test. */
 	void *ctx;
@@ -64,6 +66,12 @@ struct sim {
 void sim_init(struct sim *s, uint64_t seed, unsigned nnodes,
     const struct pmul_config *cfg);
 void sim_release(struct sim *s);
+
+/* A node starts anew and knows nothing; what is on its way to it arrives. */
+void sim_restart(struct sim *s, unsigned node);
+
+/* Node's own EMCON.  What it sends in EMCON fails the test. */
+void sim_emcon(struct sim *s, unsigned node, bool on);
 
 /* Source_ID of node i, 1 <= i <= nnodes, and back (0: none). */
 uint32_t sim_id(unsigned node);

@@ -131,6 +131,8 @@ test_refused_input_leaves_no_trace(void **state)
 	    unit_hex("0024040800038e180a8e0001010203076553ff1002010a0200010000"
 		     "0a8e00020000000c",
 		&len);
+	/* The first of a message is remembered, test_rx_silence.c; then: */
+	assert_int_equal(bench_input(&b, A, fec, len), PMUL_EUNSUPPORTED);
 	refuse(&b, fec, len, PMUL_EUNSUPPORTED);
 	free(fec);
 	bench_stop(&b);
@@ -312,7 +314,10 @@ test_held_octets_have_half_the_room_and_a_source_half_of_that(void **state)
 static void
 test_tombstones_are_bounded_and_the_oldest_go(void **state)
 {
-	struct pmul_wall expiry = { BENCH_WALL + 3600 };
+	struct pmul_tombstone t = {
+		.source = A,
+		.expiry = { BENCH_WALL + 3600 },
+	};
 	struct pmul_gauges g;
 	struct bench b;
 
@@ -320,8 +325,8 @@ test_tombstones_are_bounded_and_the_oldest_go(void **state)
 	bench_init(&b);
 	b.cfg.tombstones_max = 3;
 	bench_start(&b);
-	for (uint32_t id = 1; id <= 5; id++)
-		OK(pmul_engine_restore_tombstone(b.e, b.now, A, id, expiry));
+	for (t.id = 1; t.id <= 5; t.id++)
+		OK(pmul_engine_restore_tombstone(b.e, b.now, &t));
 	pmul_engine_gauges(b.e, &g);
 	assert_int_equal(g.tombstones, 3);
 	/* A flood for others does not push out what we delivered. */
@@ -554,6 +559,13 @@ test_configuration_is_checked(void **state)
 	BAD(ack_pdu_us, 0);
 	BAD(mm, 0);
 	BAD(undefined_expiry_us, 0);
+	BAD(ack_retx_min_us, good.ack_retx_us + 1);
+	BAD(emcon_rti_us, 0);
+	BAD(pool_first, 1);
+	BAD(pool_last, 1);
+	BAD(announce_ct, 0);
+	BAD(nodes_max, (1u << 24) + 1);
+	BAD(groups_max, (1u << 24) + 1);
 	BAD(tx_messages_max, 0);
 	BAD(tx_bytes_max, good.message_max - 1);
 	BAD(destinations_max, 0);
@@ -636,8 +648,9 @@ step(struct bench *b, unsigned n)
 	case 20: return bench_data(b, C, 5, 1, "one");
 	case 21: return bench_address(b, C, 5, 2, 1, ME);
 	case 22:
-		return pmul_engine_restore_tombstone(
-		    b->e, b->now, 9, 9, (struct pmul_wall){ BENCH_WALL + 60 });
+		return pmul_engine_restore_tombstone(b->e, b->now,
+		    &(struct pmul_tombstone){
+			.source = 9, .id = 9, .expiry = { BENCH_WALL + 60 } });
 	default: return PMUL_EINVAL;
 	}
 }

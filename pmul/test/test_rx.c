@@ -246,12 +246,16 @@ static void
 test_restored_tombstone_acks_and_does_not_deliver(void **state)
 {
 	struct bench b;
-	struct pmul_wall expiry = { BENCH_WALL + 3600 };
+	struct pmul_tombstone t = {
+		.source = A,
+		.id = 1,
+		.expiry = { BENCH_WALL + 3600 },
+	};
 
 	(void)state;
 	started(&b);
-	OK(pmul_engine_restore_tombstone(b.e, b.now, A, 1, expiry));
-	OK(pmul_engine_restore_tombstone(b.e, b.now, A, 1, expiry));
+	OK(pmul_engine_restore_tombstone(b.e, b.now, &t));
+	OK(pmul_engine_restore_tombstone(b.e, b.now, &t));
 	assert_int_equal(gauges(&b).tombstones, 1);
 	OK(bench_data(&b, A, 1, 1, "one"));
 	bench_pass(&b, 0);

@@ -9,6 +9,13 @@
  *	                        the messages of a scenario are 1, 2, 3 ...
  *	drop N -> PDU for A     the next such PDU from N does not reach A
  *	double N -> PDU for A   ... reaches A twice
+ *	emcon N on|off          N itself falls silent, or ends its silence
+ *	tell N A WORD ...       what N knows about A from now on: emcon, ntnu, or
+ *				nothing
+ *	clock -|+TIME           all wall clocks are set back or ahead
+ *	restart N               N forgets everything but what a queue keeps: its own
+ *				messages, how far they are, what it received,
+ *				and what management has told it
  *	dead N, alive N         N neither hears nor is heard, until alive
  *	holds N                 N stores nothing by itself ...
  *	stores N MESSAGE FROM   ... but then this one
@@ -16,7 +23,8 @@
  *	                        that parameter and a little more
  *	expect N -> PDU ; PDU   what N sent next, in this order
  *	expect N event EVENT ; EVENT
- *	                        received MESSAGE, acked N, gave_up N, done, lost
+ *	                        received MESSAGE, acked N, gave_up N, done, lost,
+ *				emcon_left N
  *	expect nothing          all that was sent and reported has been expected
  *
  * A PDU is its name and any of: msg= seq= (one or a..b) dest= (2,3 or none)
@@ -36,6 +44,7 @@
 #define LOG_MAX 600
 #define LINE_MAX_ 400
 #define RULES_MAX 32
+#define MESSAGES_MAX 32
 #define LITTLE_US 100000
 
 /* Rendered PDUs or events, in order. */
@@ -50,6 +59,16 @@ struct rule {
 	char pdu[LINE_MAX_];
 };
 
+/* What a durable queue would know. */
+struct message {
+	unsigned from;
+	uint64_t to, received; /* nodes, as bits; to: those left */
+	uint8_t priority;
+	int64_t expiry;
+	size_t len;
+	uint32_t rounds, emcon_rounds;
+};
+
 struct scenario {
 	const char *path;
 	unsigned line;
@@ -58,6 +77,7 @@ struct scenario {
 	bool started;
 	struct sim sim;
 	uint32_t messages;
+	struct message m[MESSAGES_MAX]; /* message 1 is m[0] */
 	struct log pdus[SIM_NODES_MAX], events[SIM_NODES_MAX];
 	struct rule rules[RULES_MAX];
 	unsigned nrules;
@@ -143,6 +163,10 @@ render(const struct pmul_pdu *pdu, char *text)
 		append(text, "Address_PDU msg=%u", pdu->msid);
 		render_address(pdu, text);
 		break;
+	case PMUL_EXTRA_ADDRESS:
+		append(text, "Extra_Address_PDU msg=%u", pdu->msid);
+		render_address(pdu, text);
+		break;
 	case PMUL_ACK:
 		append(text, "Ack_PDU");
 		render_ack(pdu, text);
@@ -155,7 +179,6 @@ render(const struct pmul_pdu *pdu, char *text)
 	case PMUL_REJECT:
 	case PMUL_RELEASE:
 	case PMUL_FEC_ADDRESS:
-	case PMUL_EXTRA_ADDRESS:
 	case PMUL_EXTRA_FEC_ADDRESS: append(text, "unexpected type"); break;
 	}
 	append(text, " priority=%u", pdu->priority);
@@ -227,15 +250,28 @@ on_event(struct sim *s, unsigned node, const struct pmul_event *ev)
 {
 	struct scenario *sc = s->ctx;
 	char *text = log_line(sc, &sc->events[node - 1]);
+	struct message *m = &sc->m[ev->id > 0 ? ev->id - 1 : 0];
 
 	switch (ev->type) {
-	case PMUL_EV_RECEIVED: append(text, "received %u", ev->id); break;
+	case PMUL_EV_RECEIVED:
+		append(text, "received %u", ev->id);
+		m->received |= UINT64_C(1) << node;
+		break;
 	case PMUL_EV_LOST: append(text, "lost %u", ev->id); break;
-	case PMUL_EV_ACKED: append(text, "acked %u", sim_node(ev->peer)); break;
+	case PMUL_EV_ACKED:
+		append(text, "acked %u", sim_node(ev->peer));
+		m->to &= ~(UINT64_C(1) << sim_node(ev->peer));
+		break;
 	case PMUL_EV_GAVE_UP:
 		append(text, "gave_up %u", sim_node(ev->peer));
+		m->to &= ~(UINT64_C(1) << sim_node(ev->peer));
 		break;
 	case PMUL_EV_DONE: append(text, "done"); break;
+	case PMUL_EV_EMCON_LEFT:
+		append(text, "emcon_left %u", sim_node(ev->peer));
+		break;
+	case PMUL_EV_JOIN: append(text, "join"); break;
+	case PMUL_EV_LEAVE: append(text, "leave"); break;
 	}
 	append(text, " msg=%u", ev->id);
 }
@@ -321,6 +357,20 @@ cmd_set(struct scenario *sc, char *rest)
 		c->bit_rate = (uint32_t)number(sc, value);
 	else if (strcmp(name, "ranges") == 0)
 		c->ranges = number(sc, value) != 0;
+	else if (strcmp(name, "extra_address") == 0)
+		c->extra_address = (enum pmul_extra)number(sc, value);
+	else if (strcmp(name, "half_duplex") == 0)
+		c->half_duplex = number(sc, value) != 0;
+	else if (strcmp(name, "polls") == 0)
+		c->polls = (uint32_t)number(sc, value);
+	else if (strcmp(name, "emcon_rtc") == 0)
+		c->emcon_rtc = (uint32_t)number(sc, value);
+	else if (strcmp(name, "emcon_rti_us") == 0)
+		c->emcon_rti_us = duration(sc, value);
+	else if (strcmp(name, "turnaround_us") == 0)
+		c->turnaround_us = duration(sc, value);
+	else if (strcmp(name, "ack_retx_min_us") == 0)
+		c->ack_retx_min_us = duration(sc, value);
 	else if (strcmp(name, "backoff_pct") == 0)
 		c->backoff_pct = (uint32_t)number(sc, value);
 	else if (strcmp(name, "backoff_limit_pct") == 0)
@@ -360,8 +410,18 @@ cmd_node(struct scenario *sc, char *rest)
 		else
 			to |= UINT64_C(1) << node(sc, w);
 	}
+	if (sc->messages == MESSAGES_MAX)
+		stop(sc, "too many messages", "");
 	/* The last PDU is half full. */
 	len = ((size_t)pdus * 2 - 1) * (sc->cfg.pdu_max - PMUL_DATA_HEADER) / 2;
+	sc->m[sc->messages] = (struct message){
+		.from = from,
+		.to = to,
+		.priority = (uint8_t)priority,
+		.expiry =
+		    sim_clock(&sc->sim).wall.s + (int64_t)(life / 1000000),
+		.len = len,
+	};
 	data = calloc(1, len);
 	assert_int_equal(
 	    sim_submit(&sc->sim, from, ++sc->messages, (uint8_t)priority,
@@ -485,6 +545,141 @@ set_dead(struct scenario *sc, const char *rest, bool dead)
 	n->deaf = n->mute = dead;
 }
 
+/* emcon N on|off */
+static void
+cmd_emcon(struct scenario *sc, char *rest)
+{
+	char *save = NULL;
+	unsigned n = node(sc, strtok_r(rest, " ", &save));
+	const char *w = strtok_r(NULL, " ", &save);
+
+	begin(sc);
+	if (w == NULL || (strcmp(w, "on") != 0 && strcmp(w, "off") != 0))
+		stop(sc, "expected: emcon N on|off", w != NULL ? w : "nothing");
+	pmul_engine_set_emcon(
+	    sc->sim.nodes[n - 1].e, sim_clock(&sc->sim), w[1] == 'n');
+	sim_pump(&sc->sim, n);
+	sim_run(&sc->sim, sc->sim.now_us);
+}
+
+/* tell N A WORD ... */
+static void
+cmd_tell(struct scenario *sc, char *rest)
+{
+	char *save = NULL;
+	unsigned n = node(sc, strtok_r(rest, " ", &save));
+	struct pmul_node about = {
+		.id = sim_id(node(sc, strtok_r(NULL, " ", &save))),
+	};
+
+	begin(sc);
+	for (char *w; (w = strtok_r(NULL, " ", &save)) != NULL;) {
+		if (strcmp(w, "emcon") == 0)
+			about.emcon = true;
+		else if (strcmp(w, "ntnu") == 0)
+			about.ntnu = true;
+		else if (strcmp(w, "nothing") != 0)
+			stop(sc, "nothing a node can know", w);
+	}
+	assert_int_equal(pmul_engine_set_node(sc->sim.nodes[n - 1].e,
+			     sim_clock(&sc->sim), &about),
+	    PMUL_OK);
+	sim_pump(&sc->sim, n);
+	sim_run(&sc->sim, sc->sim.now_us);
+}
+
+/* clock -|+TIME */
+static void
+cmd_clock(struct scenario *sc, const char *rest)
+{
+	int64_t s = (int64_t)(duration(sc, rest + 1) / 1000000);
+
+	begin(sc);
+	sc->sim.wall_step += *rest == '-' ? -s : s;
+	for (unsigned i = 1; i <= sc->nnodes; i++) {
+		pmul_engine_tick(sc->sim.nodes[i - 1].e, sim_clock(&sc->sim));
+		sim_pump(&sc->sim, i);
+	}
+	sim_run(&sc->sim, sc->sim.now_us);
+}
+
+static void
+resume(struct scenario *sc, uint32_t msid)
+{
+	const struct message *m = &sc->m[msid - 1];
+	struct pmul_dest dests[SIM_NODES_MAX];
+	struct pmul_submit sub = {
+		.msid = msid,
+		.priority = m->priority,
+		.expiry = { m->expiry },
+		.group = 239,
+		.dests = dests,
+		.data = calloc(1, m->len),
+		.len = m->len,
+		.rounds = m->rounds,
+		.emcon_rounds = m->emcon_rounds,
+	};
+
+	for (unsigned i = 1; i < SIM_NODES_MAX; i++) {
+		if ((m->to & UINT64_C(1) << i) == 0)
+			continue;
+		dests[sub.ndests].id = sim_id(i);
+		dests[sub.ndests++].seq = msid;
+	}
+	if (sub.ndests > 0)
+		assert_int_equal(
+		    pmul_engine_submit(sc->sim.nodes[m->from - 1].e,
+			sim_clock(&sc->sim), &sub),
+		    PMUL_OK);
+	free((void *)(uintptr_t)sub.data);
+}
+
+/* restart N */
+static void
+cmd_restart(struct scenario *sc, const char *rest)
+{
+	unsigned n = node(sc, rest);
+	struct pmul_engine **e = &sc->sim.nodes[n - 1].e;
+	struct pmul_clock now = sim_clock(&sc->sim);
+	struct pmul_config cfg = sc->cfg;
+	struct pmul_node known[SIM_NODES_MAX];
+	struct pmul_tx_saved saved;
+
+	for (unsigned i = 1; i <= sc->nnodes; i++)
+		known[i] = pmul_engine_node(*e, sim_id(i));
+	while (pmul_engine_next_tx_saved(*e, &saved)) {
+		sc->m[saved.msid - 1].rounds = saved.rounds;
+		sc->m[saved.msid - 1].emcon_rounds = saved.emcon_rounds;
+	}
+	pmul_engine_free(e);
+	cfg.node_id = sim_id(n);
+	cfg.seed = n;
+	assert_int_equal(pmul_engine_new(&cfg, e), PMUL_OK);
+	for (unsigned i = 1; i <= sc->nnodes; i++)
+		if (i != n)
+			assert_int_equal(
+			    pmul_engine_set_node(*e, now, &known[i]), PMUL_OK);
+	for (uint32_t id = 1; id <= sc->messages; id++) {
+		const struct message *m = &sc->m[id - 1];
+		struct pmul_tombstone t = {
+			.source = sim_id(m->from),
+			.id = id,
+			.priority = m->priority,
+			.expiry = { m->expiry },
+			.from = { { (uint8_t)m->from } },
+		};
+
+		if (m->from == n)
+			resume(sc, id);
+		if ((m->received & UINT64_C(1) << n) != 0)
+			assert_int_equal(
+			    pmul_engine_restore_tombstone(*e, now, &t),
+			    PMUL_OK);
+	}
+	sim_pump(&sc->sim, n);
+	sim_run(&sc->sim, sc->sim.now_us);
+}
+
 static void
 run_line(struct scenario *sc, char *line)
 {
@@ -512,6 +707,14 @@ run_line(struct scenario *sc, char *line)
 		cmd_rule(sc, rest, line[1] == 'o');
 	else if (strcmp(line, "expect") == 0)
 		cmd_expect(sc, rest);
+	else if (strcmp(line, "restart") == 0)
+		cmd_restart(sc, rest);
+	else if (strcmp(line, "emcon") == 0)
+		cmd_emcon(sc, rest);
+	else if (strcmp(line, "tell") == 0)
+		cmd_tell(sc, rest);
+	else if (strcmp(line, "clock") == 0)
+		cmd_clock(sc, rest);
 	else if (strcmp(line, "stores") == 0)
 		cmd_stores(sc, rest);
 	else if (strcmp(line, "dead") == 0 || strcmp(line, "alive") == 0)
@@ -569,7 +772,7 @@ run_file(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[64];
+	struct CMUnitTest tests[200];
 	glob_t files;
 	int failed;
 

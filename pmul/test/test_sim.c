@@ -29,6 +29,7 @@ struct run {
 	struct message m[MESSAGES_MAX];
 	unsigned nmessages;
 	unsigned wrong;      /* anything that must not happen */
+	uint64_t silent;     /* nodes in EMCON, as bits */
 	uint64_t after_done; /* address and data PDUs of finished messages */
 };
 
@@ -106,6 +107,10 @@ on_event(struct sim *s, unsigned node, const struct pmul_event *ev)
 	case PMUL_EV_ACKED:
 	case PMUL_EV_GAVE_UP:
 	case PMUL_EV_DONE: reported(r, node, ev); break;
+	/* Perhaps silent again by now: the Ack was on its way. */
+	case PMUL_EV_EMCON_LEFT: break;
+	case PMUL_EV_JOIN:
+	case PMUL_EV_LEAVE: r->wrong++; break;
 	}
 }
 
@@ -116,7 +121,8 @@ on_sent(struct sim *s, unsigned from, const struct pmul_pdu *pdu,
 	struct run *r = s->ctx;
 	struct message *m;
 
-	(void)from;
+	if ((r->silent & UINT64_C(1) << from) != 0)
+		r->wrong++;
 	if (pdu->type == PMUL_ACK) {
 		if (where->multicast || where->port != PMUL_APORT)
 			r->wrong++;
@@ -279,6 +285,11 @@ random_config(struct pmul_config *cfg, uint64_t seed)
 	cfg->ack_delay_us = pmul_prng_below(&p, 3) * 200000;
 	cfg->backoff_pct = 100 + 25 * (uint32_t)pmul_prng_below(&p, 5);
 	cfg->ack_pdu_repeats = (uint32_t)pmul_prng_below(&p, 4);
+	cfg->extra_address = (enum pmul_extra)pmul_prng_below(&p, 3);
+	cfg->polls = (uint32_t)pmul_prng_below(&p, 4);
+	cfg->half_duplex = pmul_prng_below(&p, 2) == 0;
+	cfg->turnaround_us = pmul_prng_below(&p, 3) * 100000;
+	cfg->ack_retx_min_us = pmul_prng_below(&p, 2) * 100000;
 }
 
 static void
@@ -355,6 +366,78 @@ one_expiring_network(uint64_t seed)
 }
 
 static void
+set_silence(struct run *r, uint64_t nodes, bool flagged)
+{
+	struct sim *s = &r->sim;
+
+	for (unsigned i = 1; i <= s->nnodes; i++) {
+		bool on = (nodes & UINT64_C(1) << i) != 0;
+
+		if (((r->silent ^ nodes) & UINT64_C(1) << i) == 0)
+			continue;
+		pmul_engine_set_emcon(s->nodes[i - 1].e, sim_clock(s), on);
+		for (unsigned k = 1; flagged && k <= s->nnodes; k++) {
+			struct pmul_node n = { .id = sim_id(i), .emcon = on };
+
+			if (k != i)
+				EXPECT(
+				    r, pmul_engine_set_node(s->nodes[k - 1].e,
+					   sim_clock(s), &n) == PMUL_OK);
+		}
+	}
+	r->silent = nodes;
+	for (unsigned i = 1; i <= s->nnodes; i++)
+		sim_pump(s, i);
+}
+
+/*
+ * Nodes fall silent and speak again, transmitters among them, known to the
+ * others or not, in the middle of messages.  Once all may speak for good,
+ * everything arrives and is acknowledged.
+ */
+static void
+one_silent_network(uint64_t seed)
+{
+	struct pmul_config cfg;
+	struct run *r = malloc(sizeof(*r));
+	struct pmul_prng *p = &r->sim.prng;
+	bool known = seed % 3 != 0;
+
+	random_config(&cfg, seed);
+	cfg.emcon_rtc = seed % 4;
+	cfg.emcon_rti_us = 5000000;
+	start(r, seed, 8, &cfg);
+	random_channel(r);
+	for (unsigned i = 0; i < 6; i++) {
+		unsigned from = 1 + (unsigned)pmul_prng_below(p, 8);
+
+		if (pmul_prng_below(p, 2) == 0)
+			set_silence(r, random_nodes(p, 8, 1), known);
+		submit(r, add(r, from, random_nodes(p, 8, from), 1 + i * 700),
+		    7 * 86400);
+		sim_run(&r->sim, r->sim.now_us + pmul_prng_below(p, 20000000));
+	}
+	set_silence(r, 0, known);
+	sim_run(&r->sim, UINT64_C(1000000) * 86400);
+	check_all_delivered(r);
+	check_silence(r);
+	finish(r);
+	free(r);
+}
+
+static void
+test_nobody_breaks_silence_and_everything_arrives_after_it(void **state)
+{
+	size_t live = unit_alloc_live();
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 150; seed++) {
+		one_silent_network(seed);
+		assert_int_equal(unit_alloc_live(), live);
+	}
+}
+
+static void
 test_every_destination_is_acknowledged_or_given_up(void **state)
 {
 	size_t live = unit_alloc_live();
@@ -403,6 +486,8 @@ test_a_message_of_65535_fragments_arrives(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_every_message_arrives_once_and_whole),
 	cmocka_unit_test(test_every_destination_is_acknowledged_or_given_up),
+	cmocka_unit_test(
+	    test_nobody_breaks_silence_and_everything_arrives_after_it),
 	cmocka_unit_test(test_a_message_of_65535_fragments_arrives),
 };
 

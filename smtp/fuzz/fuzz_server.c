@@ -21,7 +21,8 @@ struct watch {
 
 static const struct smtp_server_config config = {
 	.hostname = "gw.example",
-	.extensions = 0x1ff | SMTP_EXT_STARTTLS | SMTP_EXT_AUTH,
+	.extensions = 0x1ff | SMTP_EXT_STARTTLS | SMTP_EXT_AUTH |
+		      SMTP_EXT_SMTPUTF8 | SMTP_EXT_RRVS | SMTP_EXT_LIMITS,
 	.auth_mechanisms = "PLAIN",
 	.size_max = 2000,
 	.priority_policy = "MIXER",

@@ -40,6 +40,16 @@ static const struct smtp_server_config auth_config = {
 	.auth_required = true,
 };
 
+static const struct smtp_server_config agreed_config = {
+	.hostname = "gw.example",
+	.extensions = SMTP_EXT_8BITMIME | SMTP_EXT_ENHANCEDSTATUSCODES |
+		      SMTP_EXT_SMTPUTF8 | SMTP_EXT_RRVS | SMTP_EXT_SUBMITTER |
+		      SMTP_EXT_LIMITS,
+	.rcpts_max = 3,
+	.commands_max = 60,
+	.errors_max = 8,
+};
+
 /* Everything a session did. */
 struct record {
 	char out[32768], taken[8192];
@@ -301,6 +311,10 @@ static const struct dialogue auth_dialogues[] = {
 #include "smtp/test/dialogues_auth.inc"
 };
 
+static const struct dialogue agreed_dialogues[] = {
+#include "smtp/test/dialogues_agreed.inc"
+};
+
 static void
 play_all(
     const struct smtp_server_config *cfg, const struct dialogue *d, size_t n)
@@ -324,6 +338,14 @@ test_dialogues_go_as_written_however_they_are_cut(void **state)
 {
 	(void)state;
 	play_all(&config, dialogues, sizeof(dialogues) / sizeof(dialogues[0]));
+}
+
+static void
+test_agreed_extensions_go_as_written_however_they_are_cut(void **state)
+{
+	(void)state;
+	play_all(&agreed_config, agreed_dialogues,
+	    sizeof(agreed_dialogues) / sizeof(agreed_dialogues[0]));
 }
 
 static void
@@ -547,6 +569,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_dialogues_go_as_written_however_they_are_cut),
+		cmocka_unit_test(
+		    test_agreed_extensions_go_as_written_however_they_are_cut),
 		cmocka_unit_test(
 		    test_tls_and_auth_go_as_written_however_they_are_cut),
 		cmocka_unit_test(test_no_evil_ending_ends_a_message),

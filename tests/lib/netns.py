@@ -16,7 +16,8 @@ def run(*args, check=True):
 class Net:
     """Stations 10.142.0.1, .2, ... each in a namespace of its own."""
 
-    def __init__(self, names):
+    def __init__(self, names, ipv6=True):
+        self.ipv6 = ipv6
         self.tag = uuid.uuid4().hex[:6]
         self.names = names
         self.air = f"air{self.tag}"
@@ -47,6 +48,10 @@ class Net:
         for i, n in enumerate(self.names):
             ns = self.ns(n)
             run("ip", "netns", "add", ns)
+            if not self.ipv6:
+                # Else the interface speaks as soon as it is up.
+                run(*self.prefix(n), "sysctl", "-qw",
+                    "net.ipv6.conf.default.disable_ipv6=1")
             run(*inside, "link", "add", f"p{i}", "type", "veth", "peer",
                 "name", "rf0", "netns", ns)
             run(*inside, "link", "set", f"p{i}", "master", "br0", "up")
