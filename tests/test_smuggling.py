@@ -2,7 +2,8 @@
 
 Today shore refuses all of these by DATA (521) and by plain BDAT (554), and what
 comes as BINARYMIME is reported as undeliverable: none of it gets as far as the
-server behind ship1.  A payload made by hand for ship1 is not tried here.
+server behind ship1.  After each an ordinary message must arrive, and nothing
+else.  A payload made by hand for ship1 is not tried here.
 """
 import os
 import smtplib
@@ -57,19 +58,30 @@ def test_one_in_at_most_one_out(kind, tmp_path):
         f.write(text.replace(f'"127.0.0.1:{fleet.sinks["ship1"].port}"',
                              f'"127.0.0.1:{far.port}"'))
     accepted = 0
+    controls = []
     try:
         far.start()
         with fleet:
             for how in ("data", "bdat", "binary"):
                 for i, ending in enumerate(ENDINGS):
                     code = offer(fleet["shore"].port, i, ending, how)
+                    # Only what is declared binary may hold these.
+                    assert code == {"data": 521, "bdat": 554,
+                                    "binary": 250}[how], (how, ending)
                     accepted += code == 250
+                    controls.append(f"control {how} {i}".encode())
+                    fleet["shore"].submit(
+                        "ops@shore.example.mil", ["a@ship1.example.mil"],
+                        b"Subject: " + controls[-1] + b"\r\n\r\nText.\r\n")
             wait_for(lambda: len(far.mail("a")) + fleet.sinks["shore"].count()
-                     >= accepted and fleet["ship1"].status()["queue"]
-                     ["messages"] == 0, 30, "all delivered or reported")
-            out = len(far.mail("a"))
-            reports = fleet.sinks["shore"].count()
+                     >= accepted + len(controls) and
+                     fleet["ship1"].status()["queue"]["messages"] == 0, 30,
+                     "all delivered or reported")
+            subjects = [line[9:] for m in far.mail("a")
+                        for line in m.splitlines()
+                        if line.startswith(b"Subject: ")]
+            assert sorted(subjects) == sorted(controls)
             assert not far.mail("b"), "a message was smuggled"
-            assert out + reports == accepted
+            assert fleet.sinks["shore"].count() == accepted
     finally:
         far.stop()
