@@ -72,6 +72,12 @@ class MailServer:
     """
 
     def __init__(self, directory, domain, relay, tls=None):
+        if os.geteuid() != 0:
+            raise RuntimeError("mail servers need root, for their users and "
+                               "namespaces: run the tests as root")
+        for name in ("exim4", "smtpd"):
+            if not os.access(os.path.join(TREE, "usr/sbin", name), os.X_OK):
+                raise RuntimeError(f"no {name} in {TREE}: run .ci/fetch-mta")
         self.directory = os.path.join(directory, f"{self.kind}-{domain}")
         self.domain = domain
         self.relay = relay
