@@ -81,6 +81,7 @@ help:
 	@echo 'make demo         three gateways, one radio link, one message'
 	@echo 'make bench-air    bytes on the air beside UFTP and NORM, as root'
 	@echo 'make check        all tests           (SAN=1: under sanitizers)'
+	@echo 'make torture      every fault at every call (hours)'
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
 	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
@@ -125,7 +126,7 @@ GATEWAY_DEPS := $(GATEWAY_A) $(LIBCFG) $(LIBMULE) $(LIBBER) $(LIBSMTP) $(LIBPMUL
 $(B)/muled: $(B)/gateway/main.o $(GATEWAY_DEPS)
 	$(link) $(GATEWAY_LIBS)
 $(B)/mulectl: $(call obj,$(MULECTL_SRC)) $(B)/gateway/sasl.o
-	$(link) $(call pc,jansson libgsasl)
+	$(link) $(call pc,jansson libgsasl sqlite3)
 $(B)/mulelink: $(call obj,$(MULELINK_SRC))
 	$(link) $(call pc,libuv libcyaml libpcap)
 
@@ -259,7 +260,12 @@ $(FB)/asn1/fuzz/fuzz_cdt: $(CDT_TABLES)
 fuzz_dir = $(firstword $(subst -, ,$(1)))
 fuzz_name = $(patsubst $(call fuzz_dir,$(1))-%,%,$(1))
 fuzz_prog = $(FB)/$(call fuzz_dir,$(1))/fuzz/fuzz_$(call fuzz_name,$(1))
-fuzz_seed = $(call fuzz_dir,$(1))/fuzz/$(call fuzz_name,$(1))
+# What it starts from: its own inputs, and the test vectors of its format.
+fuzz_vectors_asn1-cdt := test-vectors/cdt
+fuzz_vectors_pmul-pdu := test-vectors/pmul
+fuzz_vectors_mule-payload := test-vectors/payload
+fuzz_seed = $(wildcard $(call fuzz_dir,$(1))/fuzz/$(call fuzz_name,$(1))) \
+	$(fuzz_vectors_$(1))
 
 .PHONY: fuzz fuzzers fuzz-names
 fuzz-names:
@@ -287,17 +293,17 @@ $(B)/%.o: private WARN += $(if $(findstring /fuzz/,$@),-Wno-missing-prototypes)
 
 .PHONY: replay
 replay: $(REPLAYS)
-	$(Q)for t in $(FUZZ_NAMES); do \
-		$(WRAP) $(B)/replay/$$t $${t%%-*}/fuzz/$${t#*-} || exit 1; \
-	done
+	$(Q)set -e; $(foreach t,$(FUZZ_NAMES),$(WRAP) $(B)/replay/$t $(call fuzz_seed,$t);)
 
 # --- checks of the structure -------------------------------------------------
 
-.PHONY: check-purity check-layers
+.PHONY: check-purity check-layers check-conformance
 check-purity: $(LIBS)
 	$(Q)tools/check-purity.sh $(B)
 check-layers:
 	$(Q)CC='$(CC)' tools/check-layers.sh
+check-conformance:
+	$(Q)tools/check-conformance.sh
 
 # --- everything --------------------------------------------------------------
 
@@ -305,14 +311,25 @@ check-layers:
 packages:
 	$(Q).ci/install-packages
 
+# Loaded into muled by tests/test_faults.py.
+$(B)/fault.so: tests/faults/fault.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -std=c11 -D_GNU_SOURCE -O1 -g $(WARN) -fPIC -shared \
+	    -o $@ $<
+
 .PHONY: whole
-whole: all $(B)/bearer-probe
+whole: all $(B)/bearer-probe $(B)/fault.so
 	$(Q)MULETEER_BUILD='$(B)' $(PYTHON) -m pytest -q -p no:cacheprovider tests
 
 .PHONY: check
 check: packages
-	$(Q)$(MAKE) --no-print-directory all check-layers check-purity replay \
+	$(Q)$(MAKE) --no-print-directory all check-layers check-purity check-conformance replay \
 	    unit whole
+
+.PHONY: torture
+torture: all $(B)/fault.so
+	$(Q)TORTURE=1 MULETEER_BUILD='$(B)' $(PYTHON) -m pytest -q -s \
+	    -p no:cacheprovider tests/test_faults.py tests/test_powercut.py
 
 .PHONY: demo
 demo: packages

@@ -9,8 +9,10 @@ ASN1_SRC := \
 PMUL_SRC := \
 	pmul/ack.c \
 	pmul/checksum.c \
+	pmul/claim.c \
 	pmul/config.c \
 	pmul/engine.c \
+	pmul/group.c \
 	pmul/heap.c \
 	pmul/node.c \
 	pmul/pace.c \
@@ -78,18 +80,22 @@ GATEWAY_SRC := \
 	gateway/login.c \
 	gateway/main.c \
 	gateway/mule_emcon.c \
+	gateway/mule_end.c \
 	gateway/mule_in.c \
 	gateway/mule_keep.c \
 	gateway/mule_link.c \
 	gateway/mule_out.c \
 	gateway/mule_pack.c \
 	gateway/notify.c \
+	gateway/operate.c \
 	gateway/queue.c \
 	gateway/queue_ask.c \
+	gateway/queue_clock.c \
 	gateway/queue_commit.c \
 	gateway/queue_db.c \
 	gateway/queue_lease.c \
 	gateway/queue_link.c \
+	gateway/queue_operate.c \
 	gateway/queue_read.c \
 	gateway/queue_recover.c \
 	gateway/queue_schema.c \
@@ -98,9 +104,11 @@ GATEWAY_SRC := \
 	gateway/queue_txn.c \
 	gateway/queue_vfs.c \
 	gateway/queue_write.c \
+	gateway/room.c \
 	gateway/route.c \
 	gateway/sasl.c \
 	gateway/sched.c \
+	gateway/sched_late.c \
 	gateway/silence.c \
 	gateway/silence_check.c \
 	gateway/smtp_in.c \
@@ -111,7 +119,9 @@ GATEWAY_SRC := \
 
 MULECTL_SRC := \
 	tools/mulectl.c \
-	tools/mulectl_password.c
+	tools/mulectl_operate.c \
+	tools/mulectl_password.c \
+	tools/mulectl_salvage.c
 
 MULELINK_SRC := \
 	tools/channel.c \
@@ -122,7 +132,9 @@ ASN1_TESTS := \
 	cdt
 
 PMUL_TESTS := \
+	claim \
 	engine \
+	groups \
 	node \
 	ntnu \
 	pace \
@@ -136,6 +148,7 @@ PMUL_TESTS := \
 	scenario \
 	seqset \
 	sim \
+	sim_groups \
 	sim_life \
 	turn \
 	tx \
@@ -158,6 +171,7 @@ MULE_TESTS := \
 	dsn \
 	ext \
 	payload \
+	vectors \
 	zip
 
 CFG_TESTS := \
@@ -172,11 +186,15 @@ GATEWAY_TESTS := \
 	keep \
 	link \
 	queue \
+	queue_clock \
 	queue_disk \
 	queue_link \
+	queue_operate \
 	queue_ready \
 	queue_start \
+	queue_states \
 	queue_transmit \
+	room \
 	sasl
 
 ASN1_FUZZ := \
@@ -198,4 +216,5 @@ CFG_FUZZ := \
 
 PMUL_TEST_SRC := \
 	pmul/test/bench.c \
+	pmul/test/group_bench.c \
 	pmul/test/sim.c

@@ -245,6 +245,7 @@ struct cfg {
 		const char *hostname;
 		uint32_t id;
 		const char *state_dir;
+		uint64_t disk_reserve; /* no mail with less room; 0: any */
 		uint64_t seed; /* of every random choice; 0: a real one */
 	} node;
 	struct cfg_smtp smtp;

@@ -546,7 +546,8 @@ named_link(struct loader *ld, const struct cfg *cfg, struct cfg_route *r)
 	if (r->via_link == NULL)
 		return load_fail(ld, line, "route \"", r->domain, "\": link \"",
 		    r->link, "\" is unknown, one of links was expected");
-	if (!reaches(r->via_link, r->node_id))
+	/* A dynamic group has whom it is announced to. */
+	if (r->via_link->pool_first == 0 && !reaches(r->via_link, r->node_id))
 		return load_fail(ld, line, "route \"", r->domain, "\": link \"",
 		    r->link, "\" has no group with node \"", r->node,
 		    "\", one was expected");

@@ -323,6 +323,8 @@ static const struct field self_fields[] = {
 	NEED("hostname", FIELD_HOSTNAME, cfg, node.hostname),
 	NEED("id", FIELD_IPV4, cfg, node.id),
 	TEXT("state_dir", FIELD_PATH, cfg, node.state_dir, "/var/lib/muleteer"),
+	NUM("disk_reserve", FIELD_SIZE, cfg, node.disk_reserve, 0, 1024 * GIB,
+	    64 * MIB),
 	NUM("seed", FIELD_NUMBER, cfg, node.seed, 0, INT64_MAX, 0),
 };
 static const struct schema self_schema = {

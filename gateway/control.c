@@ -24,6 +24,7 @@
 #include "gateway/clock.h"
 #include "gateway/log.h"
 #include "gateway/mule_link.h"
+#include "gateway/operate.h"
 #include "gateway/status.h"
 
 #define REQUEST_MAX 4096
@@ -275,6 +276,19 @@ set_emcon(struct client *c, const json_t *request)
 		mule_emcon_set(l, json_is_true(on), c->uid, on_emcon, c);
 }
 
+/* --- operations ---------------------------------------------------------------- */
+
+static void
+on_operated(void *ctx, const char *why, json_t *result)
+{
+	struct client *c = ctx;
+
+	if (why != NULL)
+		answer_error(c, why);
+	else
+		answer_result(c, result);
+}
+
 /* --- dispatch ------------------------------------------------------------------ */
 
 static void
@@ -297,6 +311,8 @@ dispatch(struct client *c, const json_t *request)
 		set_emcon(c, request);
 	else if (strcmp(cmd, "queue.list") == 0)
 		queue_list(gw->queue, after, limit, on_queue_rows, c);
+	else if (strcmp(cmd, "queue.operate") == 0)
+		operate(gw, request, c->uid, on_operated, c);
 	else if (strcmp(cmd, "quarantine.list") == 0)
 		queue_quarantine_list(
 		    gw->queue, after, limit, on_quarantine_rows, c);

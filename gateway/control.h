@@ -5,11 +5,14 @@
  *	{"cmd":"emcon"}
  *	{"cmd":"emcon.set","link":"hf1","node":"ship1","on":true}
  *	{"cmd":"queue.list","after":0,"limit":100}
+ *	{"cmd":"queue.operate","action":"hold","domain":"ship1.example.mil"}
  *	{"cmd":"quarantine.list","after":0,"limit":100}
  *
  * The answer is {"ok":true,"result":{...}} or {"ok":false,"error":"..."}.
  * Without "node" it is this node's own EMCON on the link.  The answer to
  * emcon.set, which is that to emcon, comes when it is in force and committed.
+ *
+ * queue.operate is described in operate.h.
  *
  * Whoever may open the socket (mode 0660) may ask.
  */

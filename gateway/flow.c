@@ -198,6 +198,51 @@ flow_rcpt_line(const char *rcpt_line, unsigned agreed, char buf[FLOW_LINE_MAX])
 	return smtp_write_end(&w);
 }
 
+/* RFC 3461 4, 4.2: as xtext; 0 if it cannot be written so. */
+static size_t
+xtext(struct smtp_str s, char *buf, size_t cap)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c > 126 || cap - n < 4)
+			return 0;
+		if (c > 32 && c != '+' && c != '=') {
+			buf[n++] = (char)c;
+			continue;
+		}
+		buf[n++] = '+';
+		buf[n++] = hex[c >> 4];
+		buf[n++] = hex[c & 15];
+	}
+	buf[n] = '\0';
+	return n;
+}
+
+bool
+flow_redirect_line(
+    const char *rcpt_line, const char *path, char buf[FLOW_LINE_MAX])
+{
+	struct smtp_envelope_line line;
+	struct smtp_rcpt_params p;
+	char old[480]; /* ORCPT has 500 octets at most */
+	bool orcpt;
+	int n;
+
+	if (smtp_line_parse(str(rcpt_line),
+		SMTP_PATH_POSTMASTER | SMTP_PATH_UTF8, &line) != SMTP_OK ||
+	    smtp_rcpt_params_parse(line.params, &p, NULL) != SMTP_OK)
+		return false;
+	orcpt = !p.has_orcpt && xtext(line.path.mailbox, old, sizeof(old)) != 0;
+	n = snprintf(buf, FLOW_LINE_MAX, "%s%s%.*s%s%s", path,
+	    line.params.len != 0 ? " " : "", (int)line.params.len,
+	    line.params.p, orcpt ? " ORCPT=rfc822;" : "", orcpt ? old : "");
+	return n > 0 && n < FLOW_LINE_MAX;
+}
+
 /* --- who gets a notification ------------------------------------------------------------ */
 
 /* RFC 3461 5.2.2 and RFC 2852 5: who passes it on says so. */

@@ -74,6 +74,14 @@ bool flow_from_line(const char *from_line, int priority, int64_t deliver_by,
 bool flow_rcpt_line(
     const char *rcpt_line, unsigned agreed, char buf[FLOW_LINE_MAX]);
 
+/*
+ * The line of a recipient that goes to path "<bob@c.example>" instead: its old
+ * address becomes ORCPT if it has none (RFC 3461 5.2.1 c), unless it is not
+ * ASCII or too long for that.  false: it does not fit, or is no recipient.
+ */
+bool flow_redirect_line(
+    const char *rcpt_line, const char *path, char buf[FLOW_LINE_MAX]);
+
 /* --- who gets a notification -------------------------------------------------------- */
 
 /* What can be reported of a recipient, RFC 3464 2.3.3. */

@@ -18,6 +18,7 @@
 struct dns;
 struct sched;
 struct mule_link;
+struct room;
 struct tls_context;
 
 struct gateway {
@@ -26,6 +27,7 @@ struct gateway {
 	struct queue *queue;
 	struct sched *sched;
 	struct dns *dns;
+	struct room *room;
 	struct tls_context *tls_any;    /* as a client: any certificate... */
 	struct tls_context *tls_verify; /* ...or only a good one */
 	struct mule_link *

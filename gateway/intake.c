@@ -14,6 +14,7 @@
 #include "gateway/flow.h"
 #include "gateway/log.h"
 #include "gateway/route.h"
+#include "gateway/room.h"
 #include "gateway/sched.h"
 #include "mule/dsn.h"
 
@@ -71,6 +72,13 @@ intake_mail(struct intake *c, const struct smtp_server_event *ev)
 	intake_reset(c);
 	if (c->gw->draining) {
 		smtp_server_reply(c->server, 421, "4.3.2", "Shutting down");
+		return;
+	}
+	/* RFC 1870 6.2: also when only this message is too big for it. */
+	if (!room_for_mail(
+		c->gw->room, ev->mail.has_size ? ev->mail.size : 0)) {
+		smtp_server_reply(
+		    c->server, 452, "4.3.1", "Insufficient system storage");
 		return;
 	}
 	c->from_line = copy(ev->line);
@@ -297,7 +305,9 @@ void
 intake_begin(struct intake *c)
 {
 	struct gateway *gw = c->gw;
-	int rc = body_new(queue_tmp_dir(gw->queue), &c->body);
+	int rc = room_for_mail(gw->room, 0)
+		     ? body_new(queue_tmp_dir(gw->queue), &c->body)
+		     : -ENOSPC;
 
 	c->id = queue_new_id(gw->queue);
 	c->accepted_at = clock_wall_s();

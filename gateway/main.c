@@ -23,6 +23,7 @@
 #include "gateway/gateway.h"
 #include "gateway/log.h"
 #include "gateway/mule_link.h"
+#include "gateway/room.h"
 #include "gateway/sched.h"
 #include "gateway/smtp_in.h"
 #include "gateway/tls.h"
@@ -74,6 +75,7 @@ control_closed(void *ctx)
 	struct daemon *d = ctx;
 
 	sched_free(&d->gw.sched);
+	room_close(&d->gw.room);
 	dns_free(&d->gw.dns);
 	tls_context_free(&d->gw.tls_any);
 	tls_context_free(&d->gw.tls_verify);
@@ -212,6 +214,8 @@ open_all(struct daemon *d, char *errbuf, size_t errcap)
 	};
 	int rc = queue_open(&qc, &d->loop, errbuf, errcap, &d->gw.queue);
 
+	if (rc == 0)
+		rc = room_new(&d->gw, &d->gw.room);
 	if (rc == 0)
 		rc = dns_new(&d->loop, &d->gw.dns);
 	if (rc == 0)

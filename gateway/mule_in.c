@@ -23,6 +23,7 @@
 #include "gateway/log.h"
 #include "gateway/mule_link.h"
 #include "gateway/route.h"
+#include "gateway/room.h"
 #include "gateway/sched.h"
 #include "mule/dsn.h"
 #include "mule/payload.h"
@@ -110,6 +111,16 @@ on_retry(uv_timer_t *t)
 		commit(j);
 }
 
+/* The engine keeps it, and its Ack back. */
+static void
+again(struct job *j)
+{
+	if (j->in->draining)
+		end(j);
+	else
+		uv_timer_start(&j->retry, on_retry, RETRY_MS, 0);
+}
+
 static void
 tell_sched(const struct job *j)
 {
@@ -148,10 +159,7 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 		    "link=%s source=%08" PRIx32 " msid=%" PRIu32 " why=\"%s\"",
 		    in->link->cfg->name, j->source, j->msid,
 		    queue_strerror(rc));
-		if (in->draining)
-			end(j);
-		else
-			uv_timer_start(&j->retry, on_retry, RETRY_MS, 0);
+		again(j);
 		return;
 	}
 	link_stored(in->link->link, j->source, j->msid);
@@ -351,9 +359,15 @@ build(struct job *j, struct queue_txn *t)
 static void
 commit(struct job *j)
 {
-	struct queue_txn *t = queue_txn_new();
-	int rc = t == NULL ? QUEUE_ENOMEM : build(j, t);
+	struct queue_txn *t;
+	int rc;
 
+	if (!room_for_radio(j->in->link->gw->room)) {
+		again(j);
+		return;
+	}
+	t = queue_txn_new();
+	rc = t == NULL ? QUEUE_ENOMEM : build(j, t);
 	if (rc != QUEUE_OK) {
 		queue_txn_free(&t);
 		on_committed(j, rc, NULL);

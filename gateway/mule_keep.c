@@ -16,6 +16,7 @@
 #include "gateway/clock.h"
 #include "gateway/log.h"
 #include "gateway/mule_link.h"
+#include "gateway/room.h"
 
 /* What is lost with a crash, against a commit each time. */
 #define CHECKPOINT_MS 1000
@@ -124,9 +125,15 @@ collect(struct mule_keep *k, struct queue_txn *t, size_t *ret_n)
 static void
 checkpoint(struct mule_keep *k)
 {
-	struct queue_txn *t = queue_txn_new();
+	struct queue_txn *t;
 	size_t n = 0;
-	int rc = t == NULL ? QUEUE_ENOMEM : collect(k, t, &n);
+	int rc;
+
+	/* It saves air time, no mail. */
+	if (!room_for_radio(k->link->gw->room))
+		return;
+	t = queue_txn_new();
+	rc = t == NULL ? QUEUE_ENOMEM : collect(k, t, &n);
 
 	if (rc == QUEUE_OK && n == 0) {
 		queue_txn_free(&t);

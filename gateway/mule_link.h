@@ -123,6 +123,8 @@ void mule_out_free(struct mule_out **o);
 void mule_out_start(struct mule_out *o);
 /* There may be work for the link. */
 void mule_out_work(struct mule_out *o);
+/* The transmission is not in the queue any more: it is not sent any more. */
+void mule_out_cancel(struct mule_out *o, uint32_t msid);
 /* ACKED, GAVE_UP, DONE. */
 void mule_out_event(struct mule_out *o, const struct pmul_event *ev);
 /* Begin nothing new.  idle: no pack or commit is under way. */

@@ -19,11 +19,10 @@
 
 #include "gateway/clock.h"
 #include "gateway/log.h"
+#include "gateway/mule_end.h"
 #include "gateway/mule_link.h"
 #include "gateway/mule_pack.h"
-#include "gateway/notify.h"
 #include "gateway/route.h"
-#include "gateway/sched.h"
 
 /* Look again after this long when something failed. */
 #define RETRY_MS 5000
@@ -40,9 +39,10 @@ struct mule_out {
 	char hop[ROUTE_HOP_MAX];
 	TAILQ_HEAD(sending_list, sending) sendings;
 	size_t nsendings;
-	size_t jobs;    /* being packed or committed */
-	size_t commits; /* of acknowledgements, under way */
+	size_t jobs; /* being packed or committed */
+	struct mule_end *ends;
 	bool asking, again, more, resuming, draining;
+	bool stale; /* the answer under way may be of what was cancelled */
 	uv_timer_t retry;
 	bool retry_open, retry_closed;
 };
@@ -94,6 +94,18 @@ log_sending(
 	    (unsigned)x->priority);
 }
 
+/* A dynamic group of an earlier life, where now there are none to take. */
+static uint32_t
+group_for(const struct mule_out *o, const struct queue_transmission *x)
+{
+	const struct cfg_link *link = o->link->cfg;
+	const struct cfg_group *g = NULL;
+
+	if (x->group == 0 && link->pool_first == 0)
+		g = route_group(link, x->nodes, x->nnodes);
+	return g != NULL ? g->address : x->group;
+}
+
 /* The transmission is committed: give it to the engine. */
 static int
 submit(struct mule_out *o, const struct queue_transmission *x,
@@ -105,7 +117,7 @@ submit(struct mule_out *o, const struct queue_transmission *x,
 		.msid = x->msid,
 		.priority = x->priority,
 		.expiry = { x->expires_at },
-		.group = x->group,
+		.group = group_for(o, x),
 		.dests = d,
 		.ndests = x->nnodes,
 		.data = payload,
@@ -210,6 +222,7 @@ on_ready(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
 	struct mule_out *o = ctx;
 
 	o->more = more;
+	o->stale = false; /* leased before the change, or after it */
 	asked(o);
 	for (size_t i = 0; rc == QUEUE_OK && i < n; i++) {
 		if (o->draining)
@@ -231,6 +244,15 @@ on_resume(void *ctx, int rc, const struct queue_transmission *x,
 	struct mule_out *o = ctx;
 
 	asked(o);
+	if (o->stale && x != NULL) {
+		/* Ask again: it is told once more if it is still there. */
+		o->stale = false;
+		free(payload);
+		kick(o);
+		now_idle(o);
+		return;
+	}
+	o->stale = false;
 	if (rc == QUEUE_OK && x == NULL)
 		o->resuming = false;
 	else if (rc == QUEUE_OK && !o->draining)
@@ -288,160 +310,12 @@ kick(struct mule_out *o)
 
 /* --- what the engine says --- */
 
-/* One destination of a transmission that came to its end. */
-struct ending {
-	struct mule_out *out;
-	uint64_t transmission, message;
-	uint32_t node, msid;
-	bool acked;
-	struct delivery *delivery; /* for the notification */
-	struct notified notified;
-};
-
-static void
-ending_end(struct ending *e)
-{
-	struct mule_out *o = e->out;
-
-	delivery_free(&e->delivery);
-	free(e);
-	o->commits--;
-	now_idle(o);
-}
-
-static void
-on_ending_committed(void *ctx, int rc, const struct queue_result *res)
-{
-	struct ending *e = ctx;
-
-	(void)res;
-	/* Lost with a crash it would be sent once more; with a full disk it
-	 * stays until the restart. */
-	if (rc != QUEUE_OK && rc != QUEUE_ENOTFOUND)
-		log_event(GW_LOG_ERR, "mule.commit",
-		    "message=%" PRIu64 " link=%s msid=%" PRIu32 " why=\"%s\"",
-		    e->message, e->out->link->cfg->name, e->msid,
-		    queue_strerror(rc));
-	if (rc == QUEUE_OK)
-		notify_committed(e->out->link->gw, &e->notified);
-	ending_end(e);
-}
-
-static void
-log_ending(const struct ending *e, const struct queue_message *m)
-{
-	struct gateway *gw = e->out->link->gw;
-	const struct cfg_node *node = cfg_node_by_id(gw->cfg, e->node);
-
-	for (size_t i = 0; i < m->nrcpts; i++) {
-		char to[300];
-
-		log_vis(to, sizeof(to), m->rcpts[i].line,
-		    strcspn(m->rcpts[i].line, " "));
-		log_event(e->acked ? GW_LOG_INFO : GW_LOG_WARN,
-		    e->acked ? "mule.relayed" : "mule.failed",
-		    "message=%" PRIu64 " to=\"%s\" link=%s node=%s "
-		    "msid=%" PRIu32 " status=%s",
-		    e->message, to, e->out->link->cfg->name,
-		    node != NULL ? node->name : "?", e->msid,
-		    e->acked ? "2.0.0" : "4.4.7");
-	}
-}
-
-static void
-on_notified(void *ctx, int rc, struct queue_txn *t, const struct notified *n)
-{
-	struct ending *e = ctx;
-
-	e->notified = *n;
-	if (rc != 0) {
-		queue_txn_free(&t);
-		on_ending_committed(e, rc, NULL);
-		return;
-	}
-	queue_submit(e->out->link->gw->queue, &t, on_ending_committed, e);
-}
-
-/* What the sender may hear about it: RFC 8494 has no replies. */
-static void
-set_outcome(const struct ending *e, struct delivery *d)
-{
-	static const char lost[] =
-	    "No acknowledgement before the message "
-	    "expired; the node may have received it all the same, if it was "
-	    "under radio silence";
-
-	if (e->acked)
-		delivery_set_rest(d, OUTCOME_DELIVERED, "2.0.0",
-		    "Acknowledged by the node", false);
-	else
-		delivery_set_rest(d, OUTCOME_FAILED, "4.4.7", lost, false);
-}
-
-static void
-on_message(
-    void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
-{
-	struct ending *e = ctx;
-	struct gateway *gw = e->out->link->gw;
-	const struct cfg_node *node = cfg_node_by_id(gw->cfg, e->node);
-	struct queue_txn *t;
-
-	(void)more;
-	if (rc != QUEUE_OK || n == 0) {
-		on_ending_committed(e, rc, NULL);
-		return;
-	}
-	log_ending(e, m);
-	t = queue_txn_new();
-	e->delivery = delivery_from(m);
-	rc = QUEUE_ENOMEM;
-	if (e->delivery != NULL && t != NULL) {
-		set_outcome(e, e->delivery);
-		rc = e->acked ? queue_txn_acked(t, e->transmission, e->node)
-			      : queue_txn_gave_up(t, e->transmission, e->node);
-	}
-	if (rc != QUEUE_OK) {
-		queue_txn_free(&t);
-		on_ending_committed(e, rc, NULL);
-		return;
-	}
-	if (e->acked)
-		gw->stats.relayed += m->nrcpts;
-	else
-		gw->stats.gave_up += m->nrcpts;
-	notify_delivery(
-	    gw, e->delivery, node != NULL ? node->name : "", t, on_notified, e);
-}
-
-static void
-end_destination(struct mule_out *o, uint64_t transmission, uint64_t message,
-    uint32_t msid, uint32_t node, bool acked)
-{
-	struct ending *e = calloc(1, sizeof(*e));
-
-	if (e == NULL) {
-		log_event(GW_LOG_ERR, "mule.memory", "link=%s msid=%" PRIu32,
-		    o->link->cfg->name, msid);
-		return;
-	}
-	e->out = o;
-	e->transmission = transmission;
-	e->message = message;
-	e->node = node;
-	e->msid = msid;
-	e->acked = acked;
-	o->commits++;
-	queue_message(
-	    o->link->gw->queue, message, transmission, node, on_message, e);
-}
-
 static void
 expired(struct mule_out *o, const struct queue_transmission *x)
 {
 	for (size_t i = 0; i < x->nnodes; i++)
-		end_destination(
-		    o, x->id, x->message, x->msid, x->nodes[i], false);
+		mule_end_add(
+		    o->ends, x->id, x->message, x->msid, x->nodes[i], false);
 }
 
 void
@@ -452,7 +326,7 @@ mule_out_event(struct mule_out *o, const struct pmul_event *ev)
 	if (s == NULL)
 		return;
 	if (ev->type == PMUL_EV_ACKED || ev->type == PMUL_EV_GAVE_UP) {
-		end_destination(o, s->transmission, s->message, s->msid,
+		mule_end_add(o->ends, s->transmission, s->message, s->msid,
 		    ev->peer, ev->type == PMUL_EV_ACKED);
 		return;
 	}
@@ -460,6 +334,22 @@ mule_out_event(struct mule_out *o, const struct pmul_event *ev)
 	TAILQ_REMOVE(&o->sendings, s, entry);
 	o->nsendings--;
 	free(s);
+	kick(o);
+}
+
+void
+mule_out_cancel(struct mule_out *o, uint32_t msid)
+{
+	struct sending *s = find_msid(o, msid);
+
+	if (s == NULL) {
+		o->stale = o->asking;
+		return;
+	}
+	TAILQ_REMOVE(&o->sendings, s, entry);
+	o->nsendings--;
+	free(s);
+	link_cancel(o->link->link, msid);
 	kick(o);
 }
 
@@ -481,6 +371,10 @@ mule_out_new(struct mule_link *l, struct mule_out **ret_o)
 
 	if (o == NULL)
 		return QUEUE_ENOMEM;
+	if (mule_end_new(l, &o->ends) != 0) {
+		free(o);
+		return QUEUE_ENOMEM;
+	}
 	o->link = l;
 	snprintf(o->hop, sizeof(o->hop), "mule:%s", l->cfg->name);
 	TAILQ_INIT(&o->sendings);
@@ -498,7 +392,8 @@ mule_out_free(struct mule_out **op)
 	*op = NULL;
 	if (o == NULL)
 		return;
-	assert(o->jobs == 0 && o->commits == 0 && !o->asking);
+	assert(o->jobs == 0 && !o->asking);
+	mule_end_free(&o->ends);
 	while ((s = TAILQ_FIRST(&o->sendings)) != NULL) {
 		TAILQ_REMOVE(&o->sendings, s, entry);
 		free(s);
@@ -513,6 +408,7 @@ mule_out_start(struct mule_out *o)
 	o->retry.data = o;
 	o->retry_open = true;
 	o->retry_closed = false;
+	mule_end_start(o->ends);
 	o->resuming = o->more = true;
 	kick(o);
 }
@@ -531,6 +427,7 @@ void
 mule_out_drain(struct mule_out *o)
 {
 	o->draining = true;
+	mule_end_drain(o->ends);
 	if (!o->retry_open)
 		return;
 	o->retry_open = false;
@@ -540,7 +437,8 @@ mule_out_drain(struct mule_out *o)
 bool
 mule_out_idle(const struct mule_out *o)
 {
-	return o->jobs == 0 && o->commits == 0 && !o->asking && o->retry_closed;
+	return o->jobs == 0 && mule_end_idle(o->ends) && !o->asking &&
+	       o->retry_closed;
 }
 
 size_t

@@ -26,8 +26,8 @@ struct job {
 	char from_line[FLOW_LINE_MAX];
 	int priority;
 	int64_t expires_at;
-	struct cfg_limits limits; /* of the link, at its priority */
-	const struct cfg_group *group;
+	struct cfg_limits limits;      /* of the link, at its priority */
+	const struct cfg_group *group; /* NULL: a dynamic one */
 	char **lines;
 	uint64_t *rcpts;
 	size_t nrcpts;
@@ -77,7 +77,7 @@ transmission(const struct job *j)
 	return (struct queue_transmission){
 		.message = j->message,
 		.link = j->link->cfg->name,
-		.group = j->group->address,
+		.group = j->group != NULL ? j->group->address : 0,
 		.priority = mule_priority(j->priority),
 		.expires_at = j->expires_at,
 		.nodes = j->nodes,
@@ -319,7 +319,7 @@ add_node(struct job *j, uint32_t node)
 	j->nodes[j->nnodes++] = node;
 }
 
-/* The recipients whose nodes the chosen group has. */
+/* The recipients whose nodes the chosen group has; a dynamic one has all. */
 static bool
 take_rcpts(struct job *j, const struct queue_message *m)
 {
@@ -331,7 +331,8 @@ take_rcpts(struct job *j, const struct queue_message *m)
 		return false;
 	j->nnodes = 0;
 	for (size_t i = 0; i < m->nrcpts; i++) {
-		if (!route_group_has(j->group, m->rcpts[i].node))
+		if (j->group != NULL &&
+		    !route_group_has(j->group, m->rcpts[i].node))
 			continue;
 		if (!flow_rcpt_line(
 			m->rcpts[i].line, j->link->cfg->agreed_set, line))
@@ -354,7 +355,7 @@ expiry_of(const struct job *j, const struct queue_message *m)
 	return at < m->expires_at ? at : m->expires_at;
 }
 
-/* The nodes of all recipients, then the group that covers most of them. */
+/* The nodes of all recipients, then the group for them. */
 static int
 choose(struct job *j, const struct queue_message *m)
 {
@@ -364,7 +365,9 @@ choose(struct job *j, const struct queue_message *m)
 	for (size_t i = 0; i < m->nrcpts; i++)
 		add_node(j, m->rcpts[i].node);
 	j->group = route_group(j->link->cfg, j->nodes, j->nnodes);
-	if (j->group == NULL)
+	if (route_group_dynamic(j->link->cfg, j->group, j->nodes, j->nnodes))
+		j->group = NULL;
+	else if (j->group == NULL)
 		return QUEUE_ENOTFOUND;
 	if (!take_rcpts(j, m) ||
 	    !flow_from_line(m->from_line, m->priority, m->deliver_by,

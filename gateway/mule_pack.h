@@ -19,7 +19,8 @@ typedef void mule_pack_cb(void *ctx, uint64_t message,
 
 /*
  * Begin with the ready recipients of m (copied) whose nodes one group of the
- * link covers; others are left for another time.  done is called exactly once
+ * link covers; others are left for another time.  Where no static group covers
+ * all and the link takes dynamic ones, that is one of these, 0.  done is called exactly once
  * if this returns 0.  QUEUE_ENOMEM; QUEUE_ENOTFOUND if no group has any of the
  * nodes.
  */

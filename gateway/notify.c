@@ -7,6 +7,7 @@
  */
 #include "gateway/notify.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,13 +28,13 @@
 struct notice {
 	struct gateway *gw;
 	const struct delivery *d;
-	char remote[256];
+	char remote[256 + 8];
 	struct queue_txn *t;
 	notify_done_cb *done;
 	void *ctx;
 	struct notified made;
 	char envid[SMTP_LINE_MAX];
-	bool full;
+	bool full, utf8;
 	/* To the sender, and a copy to who wants to know of failures. */
 	struct route routes[2];
 	const char *to[2];
@@ -67,6 +68,16 @@ decode(char *to, size_t cap, struct smtp_str xtext)
 
 	to[0] = '\0';
 	if (smtp_xtext_decode(xtext, to, cap - 1, &n) == SMTP_OK)
+		to[n] = '\0';
+}
+
+static void
+decode_orcpt(char *to, size_t cap, const struct smtp_rcpt_params *p)
+{
+	size_t n;
+
+	to[0] = '\0';
+	if (smtp_orcpt_decode(p, to, cap - 1, &n) == SMTP_OK)
 		to[n] = '\0';
 }
 
@@ -139,7 +150,7 @@ set_rcpt(const struct notice *n, const struct delivery_rcpt *r,
 		if (smtp_rcpt_params_parse(line.params, &p, NULL) == SMTP_OK &&
 		    p.has_orcpt) {
 			copy(text->type, sizeof(text->type), p.orcpt_type);
-			decode(text->orcpt, sizeof(text->orcpt), p.orcpt_xtext);
+			decode_orcpt(text->orcpt, sizeof(text->orcpt), &p);
 		}
 	}
 	*to = (struct mule_dsn_rcpt){
@@ -148,9 +159,12 @@ set_rcpt(const struct notice *n, const struct delivery_rcpt *r,
 		.final = text->final,
 		.action = action,
 		.status = r->outcome.status,
+		.remote_type = n->d->by_mule ? "X-MULE" : "dns",
 		.remote = n->remote,
+		.diagnostic_type = r->outcome.replied ? "smtp"
+				   : n->d->by_mule    ? "X-MULE"
+						      : "X-Muleteer",
 		.diagnostic = r->outcome.text,
-		.diagnostic_smtp = r->outcome.replied,
 		.last_attempt = now,
 		.will_retry = until,
 	};
@@ -193,6 +207,7 @@ write_text(struct notice *n, const char *original, size_t len, char **ret_text,
 		.original = original,
 		.original_len = len,
 		.full = n->full,
+		.utf8 = n->utf8,
 	};
 	int rc = MULE_ENOMEM;
 
@@ -220,6 +235,17 @@ write_text(struct notice *n, const char *original, size_t len, char **ret_text,
 
 /* --- how it goes ------------------------------------------------------------------------ */
 
+/* RFC 6531 3.1: an address, which is in the header section as well. */
+static bool
+needs_utf8(const struct notice *n)
+{
+	for (size_t i = 0; i < n->nto; i++)
+		for (const char *p = n->to[i]; *p != '\0'; p++)
+			if ((unsigned char)*p >= 0x80)
+				return true;
+	return false;
+}
+
 static int
 add(struct notice *n, const char *text, size_t len, bool eight)
 {
@@ -242,8 +268,8 @@ add(struct notice *n, const char *text, size_t len, bool eight)
 
 	/* RFC 3461 6.1: the null return path; RFC 6710 4.6: the priority of
 	 * the message it is about. */
-	snprintf(from, sizeof(from), "<> MT-PRIORITY=%d%s", d->priority,
-	    eight ? " BODY=8BITMIME" : "");
+	snprintf(from, sizeof(from), "<> MT-PRIORITY=%d%s%s", d->priority,
+	    eight ? " BODY=8BITMIME" : "", needs_utf8(n) ? " SMTPUTF8" : "");
 	memset(r, 0, sizeof(r));
 	for (size_t i = 0; i < n->nto; i++) {
 		snprintf(
@@ -269,10 +295,9 @@ compose(struct notice *n, const char *message, size_t len)
 	bool eight = false;
 	int rc;
 
-	if (!n->full)
-		len = mule_header_len(message, len);
 	/* What is not text does not fit into a report that is. */
-	if (!mule_is_text(message, len))
+	n->full = n->full && mule_is_text(message, len);
+	if (!n->full)
 		len = mule_header_len(message, len);
 	if (!mule_is_text(message, len))
 		len = 0;
@@ -375,6 +400,7 @@ add_sender(struct notice *n, enum mule_dsn_action worst)
 	if (smtp_mail_params_parse(line.params, &p, NULL) == SMTP_OK) {
 		/* RFC 3461 4.3: of failures only. */
 		n->full = p.ret == SMTP_RET_FULL && worst == MULE_DSN_FAILED;
+		n->utf8 = p.has_smtputf8;
 		if (p.has_envid)
 			decode(n->envid, sizeof(n->envid), p.envid);
 	}
@@ -402,6 +428,22 @@ wants_copy(const struct gateway *gw, const struct delivery *d)
 	for (size_t i = 0; i < d->nrcpts; i++)
 		failed = failed || d->rcpts[i].outcome.type == OUTCOME_FAILED;
 	return failed && gw->cfg->smtp.bounce_copy != NULL;
+}
+
+/* RFC 3464 2.1.2: an address among names is a literal of RFC 5321 4.1.3. */
+static void
+set_remote(struct notice *n, const char *remote)
+{
+	unsigned char addr[sizeof(struct in6_addr)];
+	const char *open = "", *close = "";
+
+	if (inet_pton(AF_INET, remote, addr) == 1)
+		open = "[";
+	else if (inet_pton(AF_INET6, remote, addr) == 1)
+		open = "[IPv6:";
+	if (open[0] != '\0')
+		close = "]";
+	snprintf(n->remote, sizeof(n->remote), "%s%s%s", open, remote, close);
 }
 
 void
@@ -434,7 +476,7 @@ notify_delivery(struct gateway *gw, const struct delivery *d,
 	n->ctx = ctx;
 	n->made.about = d->message;
 	n->made.what = names[worst];
-	snprintf(n->remote, sizeof(n->remote), "%s", remote);
+	set_remote(n, remote);
 	if (sender)
 		add_sender(n, worst);
 	if (copied)

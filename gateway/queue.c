@@ -72,6 +72,7 @@ release(struct queue *q)
 	queue_spool_close(&q->files);
 	uv_cond_destroy(&q->writer_wake);
 	uv_cond_destroy(&q->reader_wake);
+	uv_mutex_destroy(&q->handing);
 	uv_mutex_destroy(&q->lock);
 	free(q);
 }
@@ -127,7 +128,7 @@ queue_new(struct queue **ret_q)
 	if (q == NULL)
 		return QUEUE_ENOMEM;
 	/* On Linux none of these allocates, and none of them fails. */
-	if (uv_mutex_init(&q->lock) != 0 ||
+	if (uv_mutex_init(&q->lock) != 0 || uv_mutex_init(&q->handing) != 0 ||
 	    uv_cond_init(&q->writer_wake) != 0 ||
 	    uv_cond_init(&q->reader_wake) != 0) {
 		free(q);
@@ -150,8 +151,8 @@ queue_new(struct queue **ret_q)
 static int
 open_connections(struct queue *q, bool may_create, char *errbuf, size_t errcap)
 {
-	int rc = queue_schema_open(
-	    q->files.db_path, &q->shim, may_create, errbuf, errcap, &q->writer);
+	int rc = queue_schema_open(q->files.db_path, &q->shim, may_create, true,
+	    errbuf, errcap, &q->writer);
 
 	if (rc != QUEUE_OK)
 		return rc;
@@ -175,7 +176,8 @@ open_connections(struct queue *q, bool may_create, char *errbuf, size_t errcap)
 }
 
 static int
-open_files(struct queue *q, const char *state_dir, char *errbuf, size_t errcap)
+open_files(struct queue *q, const char *state_dir, int64_t now_s, char *errbuf,
+    size_t errcap)
 {
 	bool may_create = false;
 	int rc = queue_shim_register(&q->shim);
@@ -192,6 +194,12 @@ open_files(struct queue *q, const char *state_dir, char *errbuf, size_t errcap)
 		rc = open_connections(q, may_create, errbuf, errcap);
 	if (rc == QUEUE_OK)
 		rc = queue_recover(q, errbuf, errcap);
+	if (rc != QUEUE_OK)
+		return rc;
+	rc = queue_clock_open(q, now_s);
+	if (rc != QUEUE_OK)
+		snprintf(errbuf, errcap, "%s: cannot note the time: %s",
+		    q->files.db_path, queue_strerror(rc));
 	return rc;
 }
 
@@ -233,7 +241,7 @@ queue_open_hooked(const struct queue_config *cfg, uv_loop_t *loop,
 	q->warn_ctx = cfg->warn_ctx;
 	q->shim.hook = hook;
 	q->shim.hook_ctx = hook_ctx;
-	rc = open_files(q, cfg->state_dir, errbuf, errcap);
+	rc = open_files(q, cfg->state_dir, cfg->now_s, errbuf, errcap);
 	if (rc == QUEUE_OK)
 		rc = start(q, loop, errbuf, errcap);
 	if (rc != QUEUE_OK) {

@@ -132,9 +132,11 @@ struct queue_message {
 /* --- transactions ------------------------------------------------------- */
 
 struct queue_txn;
+struct queue_operated;
 
 /* What a committed transaction handed out. */
 struct queue_result {
+	const struct queue_operated *operated; /* queue_txn_operate() */
 	uint64_t transmission; /* queue_txn_transmit(): its id */
 	uint32_t msid;         /* ...and its Message_ID */
 	const uint32_t *seqs;  /* ...and a Message_Sequence_Number for each
@@ -252,7 +254,7 @@ struct queue_transmission {
 	uint64_t id; /* when read */
 	uint64_t message;
 	const char *link;
-	uint32_t group;   /* multicast group, IPv4 host order */
+	uint32_t group;   /* multicast group, IPv4 host order; 0: dynamic */
 	uint32_t msid;    /* when read */
 	uint8_t priority; /* the P_MUL octet */
 	int64_t expires_at;
@@ -284,6 +286,74 @@ int queue_txn_gave_up(
 int queue_txn_quarantine(struct queue_txn *t, const char *link, uint32_t source,
     uint32_t msid, int64_t now_s, const char *reason, const void *data,
     size_t len);
+
+/* --- what an operator does ----------------------------------------------- */
+
+enum queue_action {
+	QUEUE_HOLD,     /* wait until released; lifetimes go on */
+	QUEUE_RELEASE,  /* what is held becomes ready */
+	QUEUE_DELETE,   /* ends, and nobody is told */
+	QUEUE_RETRY,    /* what waits for its next attempt becomes ready */
+	QUEUE_REDIRECT, /* another address or another next hop, from the start;
+			 * what is held stays held */
+	QUEUE_EXPIRE,   /* to the next hop where all mail fails, held or not */
+};
+
+/* next_at of a recipient that is held: the end of the year 9999. */
+#define QUEUE_HELD_AT INT64_C(253402300799)
+
+/* Recipients that one operation touches at most. */
+#define QUEUE_OPERATE_MAX 10000
+
+/* The action, for the recipients that all of the selectors fit. */
+struct queue_operation {
+	enum queue_action action;
+	bool dry_run;          /* say what would be done */
+	uint64_t message;      /* 0: any */
+	const char *recipient; /* "bob@b.example", case ignored; NULL: any */
+	const char *domain;    /* of the recipient; NULL: any */
+	const char *hop;       /* NULL: any */
+	bool has_priority;
+	int priority;
+	bool has_before;
+	int64_t before; /* accepted then or earlier */
+	/* QUEUE_REDIRECT and, of these, QUEUE_EXPIRE: to_hop */
+	const char *to_path; /* "<bob@c.example>"; NULL: the address stays */
+	const char *to_hop;
+	uint32_t to_node;
+	const char *to_link; /* not for what came by it; NULL: for all */
+};
+
+struct queue_touched {
+	uint64_t message, rcpt;
+	const char *line; /* as it was */
+};
+
+/* A transmission that has lost its last recipient. */
+struct queue_unsent {
+	const char *link;
+	uint32_t msid;
+};
+
+struct queue_operated {
+	const struct queue_touched *touched; /* in the order of rcpt */
+	size_t n;
+	const struct queue_unsent *unsent;
+	size_t nunsent;
+	uint64_t messages; /* that the touched recipients are of */
+	uint64_t busy;     /* fit, and are being delivered: not touched */
+	uint64_t refused;  /* fit, and cannot be redirected there */
+	uint64_t on_air;   /* touched, and were on the air; their node may get
+			    * the message all the same */
+	bool more;         /* there were more than QUEUE_OPERATE_MAX */
+};
+
+/*
+ * Do that to all of them or to none.  What is leased is left alone, so an
+ * answer to queue_ready() is never of a recipient that has been taken away.
+ * Reads every recipient unless a message or a hop is named; not often done.
+ */
+int queue_txn_operate(struct queue_txn *t, const struct queue_operation *o);
 
 /*
  * Hand the transaction to the writer, which owns it from here on, also when
@@ -395,7 +465,7 @@ struct queue_row {
 	uint64_t message;
 	enum queue_origin origin;
 	const char *from_line, *rcpt_line, *hop;
-	const char *state;  /* "ready", "waiting", "sent" */
+	const char *state;  /* "ready", "waiting", "held", "sent" */
 	const char *status; /* the last thing that went wrong, or "" */
 	uint32_t node, attempts;
 	int priority;

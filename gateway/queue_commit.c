@@ -112,7 +112,7 @@ reopen(struct queue *q)
 	struct queue_db *db = NULL;
 	char err[256];
 	int rc = queue_schema_open(
-	    q->files.db_path, &q->shim, false, err, sizeof(err), &db);
+	    q->files.db_path, &q->shim, false, false, err, sizeof(err), &db);
 
 	if (rc == QUEUE_OK)
 		rc = queue_write_prepare(db);
@@ -135,7 +135,8 @@ struct attempt {
 
 /* QUEUE_OK: committed, except those whose own rc says why not. */
 static int
-attempt(struct queue *q, struct queue_txn **v, size_t n, struct attempt *a)
+attempt_alone(
+    struct queue *q, struct queue_txn **v, size_t n, struct attempt *a)
 {
 	int rc = q->reopen ? reopen(q) : QUEUE_OK;
 	uint64_t before = queue_db_commits(q->writer);
@@ -155,6 +156,29 @@ attempt(struct queue *q, struct queue_txn **v, size_t n, struct attempt *a)
 	if (rc != QUEUE_OK && queue_db_rollback(q->writer) != QUEUE_OK)
 		q->reopen = true;
 	a->wrote = queue_db_commits(q->writer) != before;
+	return rc;
+}
+
+static bool
+operates(struct queue_txn **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i]->operates)
+			return true;
+	return false;
+}
+
+static int
+attempt(struct queue *q, struct queue_txn **v, size_t n, struct attempt *a)
+{
+	bool exclusive = operates(v, n);
+	int rc;
+
+	if (exclusive)
+		uv_mutex_lock(&q->handing);
+	rc = attempt_alone(q, v, n, a);
+	if (exclusive)
+		uv_mutex_unlock(&q->handing);
 	return rc;
 }
 

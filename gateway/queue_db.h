@@ -57,11 +57,12 @@ struct queue_db;
 
 /*
  * Open queue.db for the writer and migrate its schema.  An empty database
- * becomes a new queue if may_create.  On an error errbuf tells the operator
+ * becomes a new queue if may_create.  check: read the whole of it first.  On an error errbuf tells the operator
  * what is wrong and what to do.
  */
 int queue_schema_open(const char *path, struct queue_shim *shim,
-    bool may_create, char *errbuf, size_t errcap, struct queue_db **ret_db);
+    bool may_create, bool check, char *errbuf, size_t errcap,
+    struct queue_db **ret_db);
 
 /* Open it as it is, without looking at the schema. */
 int queue_db_open(const char *path, struct queue_shim *shim, bool read_only,
@@ -73,7 +74,8 @@ int queue_db_open(const char *path, struct queue_shim *shim, bool read_only,
  * others end.
  */
 #define QUEUE_LINK_FIRST 40
-#define QUEUE_STMTS_MAX 64
+#define QUEUE_OPERATE_FIRST 64
+#define QUEUE_STMTS_MAX 72
 int queue_db_prepare(
     struct queue_db *db, const char *const *sql, size_t first, size_t n);
 

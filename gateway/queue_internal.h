@@ -8,6 +8,8 @@
  *	queue_commit.c  group commit
  *	queue_write.c   what each step does to the tables (writer)
  *	queue_read.c    what each question reads from them (reader)
+ *	queue_operate.c what an operator does to them (writer)
+ *	queue_clock.c   what becomes of them when the clock jumps
  *	queue_link.c    both, for what links find again after a restart
  *	queue_lease.c   who works on what, in memory
  *	queue_spool.c   files: spool/, tmp/, lock
@@ -96,6 +98,7 @@ enum queue_step_kind {
 	QUEUE_STEP_ROUNDS,
 	QUEUE_STEP_PARTIAL,
 	QUEUE_STEP_PARTIAL_END,
+	QUEUE_STEP_OPERATE,
 };
 
 /* Arguments of the smaller steps share fields; queue_txn.c says which. */
@@ -113,6 +116,7 @@ struct queue_step {
 		struct queue_tombstone tombstone;
 		struct queue_emcon emcon;
 		struct queue_partial partial;
+		struct queue_operation operation;
 		struct {
 			uint32_t all, emcon;
 		} rounds;
@@ -147,6 +151,7 @@ struct queue_txn {
 	size_t bytes; /* of bodies and payloads, for QUEUE_GROUP_BYTES */
 	bool broken;  /* a step ran out of memory */
 	bool transmits;
+	bool operates; /* not while a question is handing out messages */
 	queue_done_cb *done;
 	void *ctx;
 	struct queue_result result;
@@ -238,6 +243,9 @@ struct queue_leases {
 	size_t returned; /* marked and not yet taken away */
 };
 
+/* Given and not returned: somebody works on it. */
+bool queue_lease_working(
+    const struct queue_leases *l, const char *hop, uint64_t message);
 /* All under the queue's lock.  hop NULL: any hop. */
 bool queue_lease_held(
     const struct queue_leases *l, const char *hop, uint64_t message);
@@ -297,6 +305,13 @@ struct queue {
 	bool attached; /* async is ready for being sent */
 	bool closing, reader_stop, writer_gone;
 
+	/*
+	 * Held while messages are handed out, from before the tables are looked
+	 * at until the leases are given; and while an operator's transaction
+	 * runs, which looks at the leases and changes the tables.
+	 */
+	uv_mutex_t handing;
+
 	uv_thread_t writer_thread, reader_thread;
 	struct queue_db *writer; /* the writer's thread */
 	struct queue_db *reader; /* the reader's thread */
@@ -334,6 +349,25 @@ void queue_checkpoint(struct queue *q);
 int queue_write_prepare(struct queue_db *db);
 int queue_write_step(
     struct queue *q, struct queue_txn *t, struct queue_step *st);
+
+/* ...and what queue_operate.c needs of it, with the invariants kept. */
+int queue_write_hop(struct queue_db *db, const char *name, int64_t *ret_id);
+int queue_write_leave(
+    struct queue *q, struct queue_txn *t, uint64_t transmission, uint32_t node);
+
+/*
+ * queue_clock.c: in an open transaction, before now_s is compared with any time
+ * in the tables; *ret_days becomes how far the clock has jumped, if it has.
+ */
+int queue_clock_step(struct queue_db *db, int64_t now_s, int64_t *ret_days);
+void queue_clock_text(int64_t days, char *buf, size_t cap);
+/* ...and when the queue opens. */
+int queue_clock_open(struct queue *q, int64_t now_s);
+
+/* queue_operate.c: what an operator does. */
+int queue_operate_prepare(struct queue_db *db);
+int queue_operate_step(
+    struct queue *q, struct queue_txn *t, const struct queue_step *st);
 
 /* queue_link.c: the same for what links find again. */
 int queue_link_prepare(struct queue_db *db, bool write);

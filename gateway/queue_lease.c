@@ -29,6 +29,15 @@ queue_lease_held(
 	return find(l, hop, message) != NULL;
 }
 
+bool
+queue_lease_working(
+    const struct queue_leases *l, const char *hop, uint64_t message)
+{
+	const struct queue_lease *e = find(l, hop, message);
+
+	return e != NULL && !e->returned;
+}
+
 int
 queue_lease_give(struct queue_leases *l, const char *hop, uint64_t message)
 {

@@ -108,8 +108,8 @@ static const char *const read_sql[] = {
 		   " WHERE partial_id = ?1 ORDER BY id",
 };
 
-static_assert(
-    (int)WRITE_END <= QUEUE_STMTS_MAX && (int)READ_END <= QUEUE_STMTS_MAX,
+static_assert((int)WRITE_END <= QUEUE_OPERATE_FIRST &&
+		  (int)READ_END <= QUEUE_OPERATE_FIRST,
     "room for the statements of this file");
 
 int

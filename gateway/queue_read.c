@@ -33,6 +33,9 @@ enum sql {
 	QUARANTINE,
 };
 
+/* QUEUE_HELD_AT, for SQL. */
+#define HELD_AT "253402300799"
+
 #define RCPT_COLUMNS "r.id, r.line, r.node, r.attempts, r.next_at, h.name"
 
 static const char *const sql[] = {
@@ -41,7 +44,8 @@ static const char *const sql[] = {
 		       " SELECT 1 FROM recipient INDEXED BY recipient_hop"
 		       " WHERE hop_id = hop.id AND state = 'ready')",
 	[NEXT_DUE] = "SELECT min(next_at) FROM recipient"
-		     " INDEXED BY recipient_waiting WHERE state = 'waiting'",
+		     " INDEXED BY recipient_waiting WHERE state = 'waiting'"
+		     " AND next_at < " HELD_AT,
 	/* One message at a time: the next one is found by its place. */
 	[READY_NEXT] =
 	    "SELECT urgency, message_id FROM recipient INDEXED BY recipient_hop"
@@ -91,13 +95,15 @@ static const char *const sql[] = {
 	[DESTINATIONS] = "SELECT node, seq FROM destination"
 			 " WHERE transmission_id = ?1 ORDER BY node",
 	[PAYLOAD_DATA] = "SELECT data FROM payload WHERE transmission_id = ?1",
-	[LIST] = "SELECT m.id, m.origin, m.from_line, r.line, h.name, r.state,"
-		 " r.status, r.node, r.attempts, m.priority, m.accepted_at,"
-		 " r.next_at, m.expires_at, m.size"
-		 " FROM message AS m CROSS JOIN recipient AS r"
-		 " INDEXED BY recipient_message ON r.message_id = m.id"
-		 " CROSS JOIN hop AS h ON h.id = r.hop_id"
-		 " WHERE m.id > ?1 ORDER BY m.id, r.id",
+	[LIST] =
+	    "SELECT m.id, m.origin, m.from_line, r.line, h.name,"
+	    " CASE r.next_at WHEN " HELD_AT " THEN 'held' ELSE r.state END,"
+	    " r.status, r.node, r.attempts, m.priority, m.accepted_at,"
+	    " r.next_at, m.expires_at, m.size"
+	    " FROM message AS m CROSS JOIN recipient AS r"
+	    " INDEXED BY recipient_message ON r.message_id = m.id"
+	    " CROSS JOIN hop AS h ON h.id = r.hop_id"
+	    " WHERE m.id > ?1 ORDER BY m.id, r.id",
 	[QUARANTINE] = "SELECT id, link, reason, source, msid, at, size"
 		       " FROM quarantine WHERE id > ?1 ORDER BY id LIMIT ?2",
 };
@@ -299,8 +305,8 @@ next_place(struct queue_stmt *s, struct place *p)
 	return 1;
 }
 
-int
-queue_answer_ready(struct queue *q, struct queue_ask *a)
+static int
+answer_ready(struct queue *q, struct queue_ask *a)
 {
 	struct place p = { .key = INT64_MIN };
 	struct queue_stmt s = queue_stmt(q->reader, HOP_FIND);
@@ -334,25 +340,37 @@ queue_answer_ready(struct queue *q, struct queue_ask *a)
 }
 
 int
-queue_answer_expired(struct queue *q, struct queue_ask *a)
+queue_answer_ready(struct queue *q, struct queue_ask *a)
+{
+	int rc;
+
+	uv_mutex_lock(&q->handing);
+	rc = answer_ready(q, a);
+	uv_mutex_unlock(&q->handing);
+	return rc;
+}
+
+/* Messages whose time has come, by next_sql, with what rcpts_sql finds. */
+static int
+answer_by_time(struct queue *q, struct queue_ask *a, enum sql next_sql,
+    enum sql rcpts_sql, bool pass_over_leased)
 {
 	struct place p = { .key = INT64_MIN };
 	struct queue_stmt s;
 	int rc;
 
 	for (;;) {
-		s = queue_stmt(q->reader, EXPIRED_NEXT);
+		s = queue_stmt(q->reader, next_sql);
 		queue_put_int(&s, a->now_s);
 		rc = next_place(&s, &p);
 		if (rc != 1)
 			break;
-		/* Somebody is delivering it; it comes when he is done. */
-		if (leased(q, NULL, p.message))
+		if (pass_over_leased && leased(q, NULL, p.message))
 			continue;
 		a->more = a->n == a->limit;
 		if (a->more)
 			break;
-		s = queue_stmt(q->reader, RCPTS_OPEN);
+		s = queue_stmt(q->reader, rcpts_sql);
 		queue_put_int(&s, (int64_t)p.message);
 		rc = append_message(q, a, p.message, &s);
 		if (rc != QUEUE_OK)
@@ -362,28 +380,16 @@ queue_answer_expired(struct queue *q, struct queue_ask *a)
 }
 
 int
+queue_answer_expired(struct queue *q, struct queue_ask *a)
+{
+	/* Somebody is delivering what is leased; it comes when he is done. */
+	return answer_by_time(q, a, EXPIRED_NEXT, RCPTS_OPEN, true);
+}
+
+int
 queue_answer_late(struct queue *q, struct queue_ask *a)
 {
-	struct place p = { .key = INT64_MIN };
-	struct queue_stmt s;
-	int rc;
-
-	for (;;) {
-		s = queue_stmt(q->reader, LATE_NEXT);
-		queue_put_int(&s, a->now_s);
-		rc = next_place(&s, &p);
-		if (rc != 1)
-			break;
-		a->more = a->n == a->limit;
-		if (a->more)
-			break;
-		s = queue_stmt(q->reader, RCPTS_ALL);
-		queue_put_int(&s, (int64_t)p.message);
-		rc = append_message(q, a, p.message, &s);
-		if (rc != QUEUE_OK)
-			break;
-	}
-	return rc < 0 ? rc : QUEUE_OK;
+	return answer_by_time(q, a, LATE_NEXT, RCPTS_ALL, false);
 }
 
 int

@@ -6,8 +6,8 @@
  * released one is never edited, a change of the schema is a new entry.  What
  * the tables mean is in doc/QUEUE.md.
  *
- * A full integrity check reads the whole file and is left to the operator.
- * Here the file is recognised, and preparing the statements (which name their
+ * Here the file is recognised and its pages are checked (what their content
+ * says, nobody knows: SQLite has no sums), and preparing the statements (which name their
  * tables, columns and indexes) proves that the schema fits.
  */
 #include "gateway/queue_db.h"
@@ -189,10 +189,17 @@ static const char version_3[] =
     "ALTER TABLE message ADD COLUMN warn_at INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX message_warn ON message (warn_at) WHERE warn_at > 0;";
 
+/* What the wall clock said when somebody last looked; see queue_clock.c. */
+static const char version_4[] = "CREATE TABLE clock ("
+				" id INTEGER PRIMARY KEY CHECK (id = 1),"
+				" seen INTEGER NOT NULL"
+				") STRICT;";
+
 static const char *const migrations[] = {
 	version_1,
 	version_2,
 	version_3,
+	version_4,
 };
 #define VERSION_NOW ((int64_t)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -220,7 +227,9 @@ failed(struct opening *o, int rc, const char *what)
 	if (rc == QUEUE_ECORRUPT)
 		return refuse(o, rc,
 		    "%s: %s: not a sound queue database (%s); restore it from "
-		    "a backup, or move the state directory away to start empty",
+		    "a backup, or take out what is readable with `mulectl "
+		    "queue salvage` and move the state directory away to start "
+		    "empty",
 		    o->path, what, queue_db_message(o->db));
 	return refuse(o, rc, "%s: %s: %s (%s)", o->path, what,
 	    queue_strerror(rc), queue_db_message(o->db));
@@ -273,6 +282,26 @@ recognise(struct opening *o, int64_t *ret_version)
 	return QUEUE_OK;
 }
 
+/*
+ * Every page is looked at: a damaged one that is met only later would be met
+ * by mail that has been accepted meanwhile.
+ */
+static int
+check_sound(struct opening *o)
+{
+	int rc = queue_db_expect(o->db, "PRAGMA quick_check(1)", "ok");
+
+	if (rc == QUEUE_ENOMEM)
+		return failed(o, rc, "cannot check");
+	if (rc != QUEUE_OK)
+		return refuse(o, QUEUE_ECORRUPT,
+		    "%s: damaged (PRAGMA quick_check); restore it from a "
+		    "backup, or take out what is readable with `mulectl queue "
+		    "salvage` and move the state directory away to start empty",
+		    o->path);
+	return QUEUE_OK;
+}
+
 static int
 write_mode(struct opening *o)
 {
@@ -303,7 +332,7 @@ write_mode(struct opening *o)
 
 int
 queue_schema_open(const char *path, struct queue_shim *shim, bool may_create,
-    char *errbuf, size_t errcap, struct queue_db **ret_db)
+    bool check, char *errbuf, size_t errcap, struct queue_db **ret_db)
 {
 	struct opening o = { .path = path, .errbuf = errbuf, .errcap = errcap };
 	int64_t version = 0;
@@ -319,6 +348,8 @@ queue_schema_open(const char *path, struct queue_shim *shim, bool may_create,
 		    "restore it, or move the state directory away to start "
 		    "empty",
 		    path);
+	if (rc == QUEUE_OK && check)
+		rc = check_sound(&o);
 	if (rc == QUEUE_OK)
 		rc = write_mode(&o);
 	for (; rc == QUEUE_OK && version < VERSION_NOW; version++)

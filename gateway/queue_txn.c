@@ -307,6 +307,34 @@ queue_txn_partial_end(
 	return append(t, st, copy_text(&t->arena, &st->link));
 }
 
+static bool
+copy_optional(struct queue_arena *a, const char **text)
+{
+	return *text == NULL || copy_text(a, text);
+}
+
+int
+queue_txn_operate(struct queue_txn *t, const struct queue_operation *o)
+{
+	struct queue_arena *a = &t->arena;
+	struct queue_operation *c;
+	struct queue_step *st;
+
+	if ((o->action == QUEUE_REDIRECT || o->action == QUEUE_EXPIRE) !=
+	    (o->to_hop != NULL))
+		return QUEUE_EINVAL;
+	st = queue_txn_step(t, QUEUE_STEP_OPERATE);
+	if (st == NULL)
+		return QUEUE_ENOMEM;
+	c = &st->of.operation;
+	*c = *o;
+	t->operates = true;
+	return append(t, st,
+	    copy_optional(a, &c->recipient) && copy_optional(a, &c->domain) &&
+		copy_optional(a, &c->hop) && copy_optional(a, &c->to_path) &&
+		copy_optional(a, &c->to_hop) && copy_optional(a, &c->to_link));
+}
+
 int
 queue_txn_finish(struct queue_txn *t, uint64_t rcpt)
 {

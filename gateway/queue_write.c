@@ -138,6 +138,8 @@ queue_write_prepare(struct queue_db *db)
 {
 	int rc = queue_db_prepare(db, sql, 0, sizeof(sql) / sizeof(sql[0]));
 
+	if (rc == QUEUE_OK)
+		rc = queue_operate_prepare(db);
 	return rc == QUEUE_OK ? queue_link_prepare(db, true) : rc;
 }
 
@@ -234,23 +236,32 @@ drop_destination(struct write *w, uint64_t transmission, int64_t node)
 	return rc == QUEUE_OK ? drop_transmission(w, transmission) : rc;
 }
 
+int
+queue_write_leave(
+    struct queue *q, struct queue_txn *t, uint64_t transmission, uint32_t node)
+{
+	struct write w = { .q = q, .db = q->writer, .t = t };
+
+	return drop_destination(&w, transmission, node);
+}
+
 /* --- messages ------------------------------------------------------------ */
 
-static int
-hop_id(struct write *w, const char *name, int64_t *ret_id)
+int
+queue_write_hop(struct queue_db *db, const char *name, int64_t *ret_id)
 {
-	struct queue_stmt s = queue_stmt(w->db, HOP_FIND);
+	struct queue_stmt s = queue_stmt(db, HOP_FIND);
 	int64_t id = 0;
 	int rc;
 
 	queue_put_text(&s, name);
 	rc = one_number(&s, &id);
 	if (rc == QUEUE_OK && id == 0) {
-		s = queue_stmt(w->db, HOP_ADD);
+		s = queue_stmt(db, HOP_ADD);
 		queue_put_text(&s, name);
 		rc = queue_stmt_run(&s);
 		if (rc == QUEUE_OK) {
-			s = queue_stmt(w->db, HOP_FIND);
+			s = queue_stmt(db, HOP_FIND);
 			queue_put_text(&s, name);
 			rc = one_number(&s, &id);
 		}
@@ -267,7 +278,7 @@ add_rcpt(
 	bool wait = r->next_at > m->accepted_at;
 	struct queue_stmt s;
 	int64_t hop = 0;
-	int rc = hop_id(w, r->hop, &hop);
+	int rc = queue_write_hop(w->db, r->hop, &hop);
 
 	if (rc != QUEUE_OK)
 		return rc;
@@ -631,9 +642,18 @@ step_quarantine(struct write *w, struct queue_step *st)
 static int
 step_due(struct write *w, struct queue_step *st)
 {
-	struct queue_stmt s = queue_stmt(w->db, DUE);
-	int rc;
+	struct queue_stmt s;
+	int64_t days = 0;
+	char text[128];
+	int rc = queue_clock_step(w->db, st->at, &days);
 
+	if (rc != QUEUE_OK)
+		return rc;
+	if (days != 0) {
+		queue_clock_text(days, text, sizeof(text));
+		queue_warn(w->q, "%s", text);
+	}
+	s = queue_stmt(w->db, DUE);
 	queue_put_int(&s, st->at);
 	queue_put_int(&s, QUEUE_BATCH);
 	rc = queue_stmt_run(&s);
@@ -672,6 +692,7 @@ queue_write_step(struct queue *q, struct queue_txn *t, struct queue_step *st)
 	case QUEUE_STEP_QUARANTINE: return step_quarantine(&w, st);
 	case QUEUE_STEP_DUE: return step_due(&w, st);
 	case QUEUE_STEP_PRUNE: return step_prune(&w, st);
+	case QUEUE_STEP_OPERATE: return queue_operate_step(q, t, st);
 	case QUEUE_STEP_TOMBSTONE:
 	case QUEUE_STEP_EMCON:
 	case QUEUE_STEP_ROUNDS:

@@ -94,3 +94,11 @@ route_group(const struct cfg_link *link, const uint32_t *nodes, size_t n)
 	}
 	return best;
 }
+
+bool
+route_group_dynamic(const struct cfg_link *link, const struct cfg_group *g,
+    const uint32_t *nodes, size_t n)
+{
+	return link->pool_first != 0 &&
+	       (g == NULL || members_among(g, nodes, n) < n);
+}

@@ -17,6 +17,9 @@
 /* The hop of mail that goes round in circles: back to its sender, 5.4.6. */
 #define ROUTE_HOP_LOOP "loop:"
 
+/* The hop of mail that an operator has ordered to expire: the same, 4.4.7. */
+#define ROUTE_HOP_EXPIRED "expired:"
+
 enum route_type {
 	ROUTE_NONE, /* no route: 5.1.2 */
 	ROUTE_SMTP,
@@ -54,5 +57,13 @@ const struct cfg_group *route_group(
     const struct cfg_link *link, const uint32_t *nodes, size_t n);
 
 bool route_group_has(const struct cfg_group *g, uint32_t node);
+
+/*
+ * Whether a dynamic group is to be used: the link takes them, and g (which may
+ * be NULL) lacks one of the nodes.  Static groups first: nothing has to be sent
+ * about them.
+ */
+bool route_group_dynamic(const struct cfg_link *link, const struct cfg_group *g,
+    const uint32_t *nodes, size_t n);
 
 #endif

@@ -25,6 +25,7 @@
 #include "gateway/mule_link.h"
 #include "gateway/notify.h"
 #include "gateway/route.h"
+#include "gateway/sched_late.h"
 #include "gateway/smtp_out.h"
 
 /* Deliveries fetched ahead for one hop. */
@@ -33,10 +34,11 @@
 #define CONNECTIONS_MAX 100
 /* How often to look for due and expired work when nothing else says so. */
 #define LOOK_MS 30000
-/* Expired messages dealt with in one go. */
-#define EXPIRED_BATCH 50
+/* How long until an outcome that could not be committed is tried again. */
+#define REDO_MS 1000
 
 TAILQ_HEAD(delivery_list, delivery);
+TAILQ_HEAD(ending_list, ending);
 
 struct sched_hop {
 	TAILQ_ENTRY(sched_hop) entry;
@@ -58,8 +60,11 @@ struct sched {
 	TAILQ_HEAD(sched_hop_list, sched_hop) hops;
 	size_t connections;
 	uv_timer_t timer, pace; /* pace: a hop may have its next message */
+	uv_timer_t redo;
+	struct ending_list failed; /* to be committed once more */
 	bool timer_open;
-	bool looking, expiring, warning;
+	bool looking;
+	struct sched_late late;
 };
 
 /* --- deliveries ----------------------------------------------------------- */
@@ -207,6 +212,11 @@ hop_connect(struct sched_hop *h)
 		    h, "5.4.6", "Mail loop: too many Received fields");
 		return;
 	}
+	if (strcmp(h->name, ROUTE_HOP_EXPIRED) == 0) {
+		sched_hop_refuse(
+		    h, "4.4.7", "Given up by the operator of this gateway");
+		return;
+	}
 	for (size_t i = 0; i < h->connections; i++)
 		smtp_out_work(h->connection[i]);
 	while (!s->gw->draining && !hop_blocked(h) &&
@@ -318,10 +328,62 @@ sched_take(struct sched_hop *h)
 /* --- outcomes -------------------------------------------------------------------- */
 
 struct ending {
+	TAILQ_ENTRY(ending) entry; /* in failed */
 	struct sched_hop *hop;
 	struct delivery *delivery;
+	char *remote;
+	bool told; /* logged and counted, at the first try */
 	struct notified notified;
 };
+
+static void settle(struct ending *e);
+
+static void
+ending_end(struct ending *e)
+{
+	struct sched_hop *h = e->hop;
+
+	queue_unlease(h->sched->gw->queue, h->name, e->delivery->message);
+	h->nactive--;
+	delivery_free(&e->delivery);
+	free(e->remote);
+	free(e);
+}
+
+static void
+on_redo(uv_timer_t *t)
+{
+	struct sched *s = t->data;
+	struct ending_list again = TAILQ_HEAD_INITIALIZER(again);
+	struct ending *e;
+
+	TAILQ_CONCAT(&again, &s->failed, entry);
+	while ((e = TAILQ_FIRST(&again)) != NULL) {
+		TAILQ_REMOVE(&again, e, entry);
+		settle(e);
+	}
+}
+
+/*
+ * The next hop has the message, or has refused it, and the disk does not take
+ * that down.  The lease stays, or it would get it again and again; but not
+ * beyond our own end.
+ */
+static void
+redo_later(struct ending *e, int rc)
+{
+	struct sched *s = e->hop->sched;
+
+	log_event(GW_LOG_ERR, "sched.commit", "message=%" PRIu64 " why=\"%s\"",
+	    e->delivery->message, queue_strerror(rc));
+	if (!s->timer_open) {
+		ending_end(e);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&s->failed, e, entry);
+	if (!uv_is_active((uv_handle_t *)&s->redo))
+		uv_timer_start(&s->redo, on_redo, REDO_MS, 0);
+}
 
 static void
 on_committed(void *ctx, int rc, const struct queue_result *res)
@@ -330,24 +392,20 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 	struct sched_hop *h = e->hop;
 
 	(void)res;
-	if (rc != QUEUE_OK)
-		log_event(GW_LOG_ERR, "sched.commit",
-		    "message=%" PRIu64 " why=\"%s\"", e->delivery->message,
-		    queue_strerror(rc));
-	/* Not committed: the lease ends all the same, and it is tried again. */
-	queue_unlease(h->sched->gw->queue, h->name, e->delivery->message);
+	if (rc != QUEUE_OK && rc != QUEUE_ENOTFOUND) {
+		redo_later(e, rc);
+		return;
+	}
 	if (rc == QUEUE_OK)
 		notify_committed(h->sched->gw, &e->notified);
-	h->nactive--;
-	delivery_free(&e->delivery);
-	free(e);
-	if (h->more || rc != QUEUE_OK)
+	ending_end(e);
+	if (h->more)
 		ask(h);
 	hop_drop_idle(h);
 }
 
-static void
-log_outcome(const struct delivery *d, const struct delivery_rcpt *r,
+void
+delivery_log(const struct delivery *d, const struct delivery_rcpt *r,
     const char *remote, int64_t next_at)
 {
 	static const char *const names[] = {
@@ -370,32 +428,34 @@ log_outcome(const struct delivery *d, const struct delivery_rcpt *r,
 }
 
 static int
-add_outcome(struct sched *s, struct queue_txn *t, struct delivery *d,
-    struct delivery_rcpt *r, const char *remote, int64_t now_s)
+add_outcome(struct ending *e, struct queue_txn *t, struct delivery_rcpt *r)
 {
-	struct gateway *gw = s->gw;
+	struct gateway *gw = e->hop->sched->gw;
 	int64_t at = 0;
+	uint64_t *count = &gw->stats.deferred;
 	int rc = QUEUE_OK;
 
 	switch (r->outcome.type) {
 	case OUTCOME_DELIVERED:
-		gw->stats.delivered++;
+		count = &gw->stats.delivered;
 		rc = queue_txn_finish(t, r->id);
 		break;
 	case OUTCOME_FAILED:
-		gw->stats.failed++;
+		count = &gw->stats.failed;
 		rc = queue_txn_finish(t, r->id);
 		break;
 	case OUTCOME_NONE:
 	case OUTCOME_LATE:
 	case OUTCOME_DEFERRED:
-		gw->stats.deferred++;
-		at = flow_retry_at(&gw->cfg->smtp, r->attempts, now_s,
+		at = flow_retry_at(&gw->cfg->smtp, r->attempts, clock_wall_s(),
 		    gateway_random(gw, UINT32_MAX));
 		rc = queue_txn_defer(t, r->id, at, r->outcome.text);
 		break;
 	}
-	log_outcome(d, r, remote, at);
+	if (!e->told) {
+		(*count)++;
+		delivery_log(e->delivery, r, e->remote, at);
+	}
 	return rc;
 }
 
@@ -414,23 +474,35 @@ on_notified(void *ctx, int rc, struct queue_txn *t, const struct notified *n)
 	queue_submit(e->hop->sched->gw->queue, &t, on_committed, e);
 }
 
+static void
+settle(struct ending *e)
+{
+	struct delivery *d = e->delivery;
+	struct queue_txn *t = queue_txn_new();
+	int rc = t == NULL ? QUEUE_ENOMEM : QUEUE_OK;
+
+	for (size_t i = 0; rc == QUEUE_OK && i < d->nrcpts; i++)
+		rc = add_outcome(e, t, &d->rcpts[i]);
+	if (rc != QUEUE_OK) {
+		queue_txn_free(&t);
+		redo_later(e, rc);
+		return;
+	}
+	e->told = true;
+	notify_delivery(e->hop->sched->gw, d, e->remote, t, on_notified, e);
+}
+
 void
 sched_done(struct sched_hop *h, struct delivery *d, const char *remote)
 {
-	struct sched *s = h->sched;
-	int64_t now_s = clock_wall_s();
 	struct ending *e = calloc(1, sizeof(*e));
-	struct queue_txn *t = queue_txn_new();
-	int rc = e == NULL || t == NULL ? QUEUE_ENOMEM : QUEUE_OK;
+	char *copy = strdup(remote);
 
-	for (size_t i = 0; rc == QUEUE_OK && i < d->nrcpts; i++)
-		rc = add_outcome(s, t, d, &d->rcpts[i], remote, now_s);
-	if (rc != QUEUE_OK) {
+	if (e == NULL || copy == NULL) {
 		/* Leased until the restart, which tries it again. */
 		log_event(GW_LOG_ERR, "sched.commit",
-		    "message=%" PRIu64 " why=\"%s\"", d->message,
-		    queue_strerror(rc));
-		queue_txn_free(&t);
+		    "message=%" PRIu64 " why=\"out of memory\"", d->message);
+		free(copy);
 		free(e);
 		h->nactive--;
 		delivery_free(&d);
@@ -438,7 +510,8 @@ sched_done(struct sched_hop *h, struct delivery *d, const char *remote)
 	}
 	e->hop = h;
 	e->delivery = d;
-	notify_delivery(s->gw, d, remote, t, on_notified, e);
+	e->remote = copy;
+	settle(e);
 }
 
 /* Give back what nobody took. */
@@ -522,6 +595,9 @@ on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
 	s->looking = false;
 	if (!s->timer_open)
 		return;
+	/* Not before: the queue may have found that the clock has jumped. */
+	if (rc == QUEUE_OK && !s->gw->draining)
+		sched_late_look(&s->late, now_s);
 	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
 		sched_work(s, hops[i]);
 	if (next_at != 0 && next_at <= now_s)
@@ -530,133 +606,6 @@ on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
 		ms = (uint64_t)(next_at - now_s) * 1000;
 	if (uv_timer_get_due_in(&s->timer) > ms)
 		uv_timer_start(&s->timer, s->timer.timer_cb, ms, LOOK_MS);
-}
-
-struct expiry {
-	struct sched *sched;
-	struct delivery *delivery;
-	struct notified notified;
-};
-
-static void
-expired_committed(void *ctx, int rc, const struct queue_result *res)
-{
-	struct expiry *e = ctx;
-
-	(void)res;
-	if (rc == QUEUE_OK)
-		notify_committed(e->sched->gw, &e->notified);
-	delivery_free(&e->delivery);
-	free(e);
-}
-
-static void
-expired_notified(
-    void *ctx, int rc, struct queue_txn *t, const struct notified *n)
-{
-	struct expiry *e = ctx;
-
-	e->notified = *n;
-	if (rc != QUEUE_OK) {
-		queue_txn_free(&t);
-		expired_committed(e, rc, NULL);
-		return;
-	}
-	queue_submit(e->sched->gw->queue, &t, expired_committed, e);
-}
-
-/* One expired message: every recipient that still waits has failed. */
-static void
-expire(struct sched *s, const struct queue_message *m)
-{
-	struct gateway *gw = s->gw;
-	struct delivery *d = delivery_from(m);
-	struct expiry *e = calloc(1, sizeof(*e));
-	struct queue_txn *t = queue_txn_new();
-	int rc = d == NULL || e == NULL || t == NULL ? QUEUE_ENOMEM : 0;
-
-	if (rc == 0)
-		delivery_set_rest(d, OUTCOME_FAILED, "4.4.7",
-		    "not delivered before the message expired", false);
-	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++) {
-		gw->stats.failed++;
-		log_outcome(d, &d->rcpts[i], "expired", 0);
-		rc = queue_txn_finish(t, d->rcpts[i].id);
-	}
-	if (rc != 0) {
-		queue_txn_free(&t);
-		delivery_free(&d);
-		free(e);
-		return;
-	}
-	e->sched = s;
-	e->delivery = d;
-	notify_delivery(gw, d, "", t, expired_notified, e);
-}
-
-static void
-on_expired(
-    void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
-{
-	struct sched *s = ctx;
-
-	/* What is left comes up at the next look. */
-	(void)more;
-	s->expiring = false;
-	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
-		expire(s, &m[i]);
-}
-
-/* --- late mail -------------------------------------------------------------------- */
-
-/* Why it is late, as far as the next hop's kind tells. */
-static const char *
-why_late(const char *hop)
-{
-	return strncmp(hop, "mule:", 5) == 0
-		   ? "No acknowledgement by radio yet; the node may be under "
-		     "radio silence"
-		   : "The next mail server has not taken it yet";
-}
-
-static void
-warn(struct sched *s, const struct queue_message *m)
-{
-	struct delivery *d = delivery_from(m);
-	struct expiry *e = calloc(1, sizeof(*e));
-	struct queue_txn *t = queue_txn_new();
-	int rc = d == NULL || e == NULL || t == NULL ? QUEUE_ENOMEM : 0;
-
-	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++) {
-		struct outcome *o = &d->rcpts[i].outcome;
-
-		o->type = OUTCOME_LATE;
-		snprintf(o->status, sizeof(o->status), "4.4.7");
-		snprintf(
-		    o->text, sizeof(o->text), "%s", why_late(m->rcpts[i].hop));
-	}
-	if (rc == 0)
-		rc = queue_txn_warned(t, m->id);
-	if (rc != 0) {
-		queue_txn_free(&t);
-		delivery_free(&d);
-		free(e);
-		return;
-	}
-	e->sched = s;
-	e->delivery = d;
-	notify_delivery(s->gw, d, "", t, expired_notified, e);
-}
-
-static void
-on_late(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
-{
-	struct sched *s = ctx;
-
-	(void)more;
-	s->warning = false;
-	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
-		warn(s, &m[i]);
 }
 
 static void
@@ -671,21 +620,21 @@ look(struct sched *s)
 		s->looking = true;
 		queue_due(gw->queue, now_s, on_due, s);
 	}
-	if (!s->expiring) {
-		s->expiring = true;
-		queue_expired(gw->queue, now_s, EXPIRED_BATCH, on_expired, s);
-	}
-	if (!s->warning) {
-		s->warning = true;
-		queue_late(gw->queue, now_s, EXPIRED_BATCH, on_late, s);
-	}
 	queue_prune(gw->queue, now_s);
 }
 
-static void
-on_timer(uv_timer_t *t)
+void
+sched_recall(struct sched *s)
 {
-	struct sched *s = t->data;
+	struct sched_hop *h;
+
+	TAILQ_FOREACH (h, &s->hops, entry)
+		hop_return_work(h);
+}
+
+static void
+ask_all(struct sched *s)
+{
 	struct sched_hop *h, *next;
 
 	for (h = TAILQ_FIRST(&s->hops); h != NULL; h = next) {
@@ -693,7 +642,24 @@ on_timer(uv_timer_t *t)
 		if (h->more)
 			ask(h);
 	}
+}
+
+void
+sched_look(struct sched *s, bool retry)
+{
+	struct sched_hop *h;
+
+	TAILQ_FOREACH (h, &s->hops, entry)
+		if (retry)
+			h->blocked_until_us = 0;
+	ask_all(s);
 	look(s);
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+	sched_look(t->data, false);
 }
 
 /* --- life ---------------------------------------------------------------------------- */
@@ -705,8 +671,11 @@ sched_new(struct gateway *gw, struct sched **ret_s)
 
 	if (s == NULL)
 		return -1;
-	s->gw = gw;
+	s->gw = s->late.gw = gw;
 	TAILQ_INIT(&s->hops);
+	TAILQ_INIT(&s->failed);
+	uv_timer_init(gw->loop, &s->redo);
+	s->redo.data = s;
 	uv_timer_init(gw->loop, &s->timer);
 	uv_timer_init(gw->loop, &s->pace);
 	s->pace.data = s;
@@ -736,9 +705,15 @@ void
 sched_drain(struct sched *s)
 {
 	struct sched_hop *h;
+	struct ending *e;
 
 	if (!s->timer_open)
 		return;
+	while ((e = TAILQ_FIRST(&s->failed)) != NULL) {
+		TAILQ_REMOVE(&s->failed, e, entry);
+		ending_end(e);
+	}
+	uv_close((uv_handle_t *)&s->redo, NULL);
 	uv_close((uv_handle_t *)&s->timer, NULL);
 	uv_close((uv_handle_t *)&s->pace, NULL);
 	s->timer_open = false;

@@ -14,6 +14,7 @@
 #ifndef MULETEER_GATEWAY_SCHED_H
 #define MULETEER_GATEWAY_SCHED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -43,7 +44,7 @@ struct delivery_rcpt {
 	struct outcome outcome;
 };
 
-/* One message on its way to one SMTP next hop. */
+/* One message on its way to one next hop. */
 struct delivery {
 	TAILQ_ENTRY(delivery) entry;
 	uint64_t message;
@@ -53,6 +54,7 @@ struct delivery {
 	int64_t accepted_at, expires_at, deliver_by;
 	char by_mode;
 	bool by_trace;
+	bool by_mule;     /* to a node, by P_MUL */
 	unsigned dropped; /* set of enum smtp_ext the next hop did without */
 	struct delivery_rcpt *rcpts;
 	size_t nrcpts;
@@ -74,6 +76,14 @@ void sched_abort(struct sched *s);
 
 /* A committed transaction gave hop something to do. */
 void sched_work(struct sched *s, const char *hop);
+
+/*
+ * Before an operator changes the queue: give back what was fetched ahead, so
+ * that only what is really being delivered is leased.  And afterwards: look
+ * what there is to do; retry: also by hops that are left alone for a while.
+ */
+void sched_recall(struct sched *s);
+void sched_look(struct sched *s, bool retry);
 
 /* --- for smtp_out -------------------------------------------------------- */
 
@@ -107,6 +117,9 @@ struct delivery *delivery_from(const struct queue_message *m);
 /* Set the outcome of every recipient that has none yet. */
 void delivery_set_rest(struct delivery *d, enum outcome_type type,
     const char *status, const char *text, bool replied);
+/* One line in the log: how it ended for r at remote, and when it goes on. */
+void delivery_log(const struct delivery *d, const struct delivery_rcpt *r,
+    const char *remote, int64_t next_at);
 void delivery_free(struct delivery **d);
 
 #endif

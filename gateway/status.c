@@ -13,6 +13,7 @@
 #include "gateway/clock.h"
 #include "gateway/log.h"
 #include "gateway/mule_link.h"
+#include "gateway/room.h"
 
 /* Messages and destinations shown for one link. */
 #define SHOWN_MAX 64
@@ -80,6 +81,11 @@ counters(const struct pmul_engine *e)
 	PUT(unsupported);
 	PUT(nomem);
 	PUT(not_for_us);
+	PUT(requests_out);
+	PUT(announces_out);
+	PUT(releases_out);
+	PUT(rejects_out);
+	PUT(rejects_in);
 	PUT(ack_unknown);
 #undef PUT
 	return o;
@@ -242,12 +248,19 @@ links(const struct gateway *gw)
 static json_t *
 queue_numbers(const struct gateway *gw)
 {
+	static const char *const room_names[] = {
+		[ROOM_AMPLE] = "ample",
+		[ROOM_NO_RADIO] = "no-radio",
+		[ROOM_NONE] = "none",
+	};
 	struct queue_stats q;
 
 	queue_stats(gw->queue, &q);
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "messages",
-	    (json_int_t)q.messages, "recipients", (json_int_t)q.recipients,
-	    "transmissions", (json_int_t)q.transmissions, "quarantined",
+	return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "room",
+	    room_names[room_level(gw->room)], "free",
+	    (json_int_t)room_free(gw->room), "messages", (json_int_t)q.messages,
+	    "recipients", (json_int_t)q.recipients, "transmissions",
+	    (json_int_t)q.transmissions, "quarantined",
 	    (json_int_t)q.quarantined, "pending", (json_int_t)q.pending,
 	    "commits", (json_int_t)q.commits, "transactions",
 	    (json_int_t)q.transactions);

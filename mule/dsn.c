@@ -48,6 +48,77 @@ put_safe(struct text *t, const char *s)
 	}
 }
 
+static bool
+is_8bit(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s >= 0x80)
+			return true;
+	return false;
+}
+
+/* As put_safe(), where nothing but US-ASCII may be. */
+static void
+put_ascii(struct text *t, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c >= 0x80)
+			put(t, "?");
+		else
+			put_raw(t, c < 32 || c == 127 ? " " : s, 1);
+	}
+}
+
+/* The character at s and its length; a stray octet stands for itself. */
+static uint32_t
+utf8_next(const char *s, size_t *ret_len)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	size_t more = p[0] >= 0xf0   ? 3
+		      : p[0] >= 0xe0 ? 2
+		      : p[0] >= 0xc2 ? 1
+				     : 0;
+	uint32_t c = more == 0 ? p[0] : p[0] & (0x3fu >> more);
+
+	for (size_t i = 1; i <= more; i++) {
+		if ((p[i] & 0xc0) != 0x80) {
+			*ret_len = 1;
+			return p[0];
+		}
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	*ret_len = more + 1;
+	return c;
+}
+
+/* RFC 6533 3: utf-8-addr-xtext, "\x{HEX}" for what is not US-ASCII. */
+static void
+put_address(struct text *t, const char *s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	while (*s != '\0') {
+		size_t len;
+		uint32_t c = utf8_next(s, &len);
+		int shift = 28;
+
+		if (c < 0x80) {
+			put_raw(t, c < 32 || c == 127 ? " " : s, 1);
+			s++;
+			continue;
+		}
+		put(t, "\\x{");
+		while (shift > 4 && c >> shift == 0)
+			shift -= 4;
+		for (; shift >= 0; shift -= 4)
+			put_raw(t, &hex[c >> shift & 15], 1);
+		put(t, "}");
+		s += len;
+	}
+}
+
 static void
 field(struct text *t, const char *name, const char *prefix, const char *value)
 {
@@ -56,7 +127,22 @@ field(struct text *t, const char *name, const char *prefix, const char *value)
 	put(t, name);
 	put(t, ": ");
 	put(t, prefix);
-	put_safe(t, value);
+	put_ascii(t, value);
+	put(t, "\r\n");
+}
+
+/* "name: type; value" */
+static void
+typed_field(
+    struct text *t, const char *name, const char *type, const char *value)
+{
+	if (value == NULL || value[0] == '\0')
+		return;
+	put(t, name);
+	put(t, ": ");
+	put_ascii(t, type);
+	put(t, "; ");
+	put_address(t, value);
 	put(t, "\r\n");
 }
 
@@ -119,7 +205,7 @@ subject(const struct mule_dsn *d)
 }
 
 static void
-put_header(struct text *t, const struct mule_dsn *d)
+put_header(struct text *t, const struct mule_dsn *d, bool eight)
 {
 	field(t, "Date", "", d->date);
 	put(t, "From: Mail Delivery System <MAILER-DAEMON@");
@@ -132,9 +218,12 @@ put_header(struct text *t, const struct mule_dsn *d)
 	put(t, "Message-ID: <");
 	put_safe(t, d->message_id);
 	put(t, ">\r\n");
+	put(t, "Auto-Submitted: auto-replied\r\n"
+	       "MIME-Version: 1.0\r\n");
+	/* RFC 2045 6.4: of all parts together. */
+	if (eight)
+		put(t, "Content-Transfer-Encoding: 8bit\r\n");
 	put(t,
-	    "Auto-Submitted: auto-replied\r\n"
-	    "MIME-Version: 1.0\r\n"
 	    "Content-Type: multipart/report; report-type=delivery-status;\r\n"
 	    "\tboundary=\"");
 	put_safe(t, d->boundary);
@@ -142,10 +231,12 @@ put_header(struct text *t, const struct mule_dsn *d)
 }
 
 static void
-put_words(struct text *t, const struct mule_dsn *d)
+put_words(struct text *t, const struct mule_dsn *d, bool eight)
 {
-	put(t, "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
-	       "This is the mail gateway at ");
+	put(t, eight ? "Content-Type: text/plain; charset=utf-8\r\n"
+		       "Content-Transfer-Encoding: 8bit\r\n\r\n"
+		     : "Content-Type: text/plain; charset=us-ascii\r\n\r\n");
+	put(t, "This is the mail gateway at ");
 	put_safe(t, d->hostname);
 	put(t, ".\r\n\r\n");
 	for (size_t i = 0; i < d->nrcpts; i++) {
@@ -158,7 +249,7 @@ put_words(struct text *t, const struct mule_dsn *d)
 		put(t, ".\r\n");
 		if (r->diagnostic != NULL && r->diagnostic[0] != '\0') {
 			put(t, "Reason: ");
-			put_safe(t, r->diagnostic);
+			put_ascii(t, r->diagnostic);
 			put(t, "\r\n");
 		}
 		put(t, "\r\n");
@@ -177,18 +268,24 @@ put_rcpt(struct text *t, const struct mule_dsn_rcpt *r)
 	put(t, "\r\n");
 	if (r->orcpt != NULL && r->orcpt[0] != '\0') {
 		put(t, "Original-Recipient: ");
-		put_safe(t, r->orcpt_type);
+		put_ascii(t, r->orcpt_type);
 		put(t, ";");
-		put_safe(t, r->orcpt);
+		put_address(t, r->orcpt);
 		put(t, "\r\n");
 	}
-	field(t, "Final-Recipient", "rfc822; ", r->final);
+	typed_field(t, "Final-Recipient",
+	    is_8bit(r->final) ? "utf-8" : "rfc822", r->final);
 	field(t, "Action", "", action_name(r->action));
 	field(t, "Status", "", r->status);
-	field(t, "Remote-MTA", "dns; ", r->remote);
+	typed_field(t, "Remote-MTA", r->remote_type, r->remote);
 	/* P_MUL has no replies; a private type says so (RFC 3464 2.3.6). */
-	field(t, "Diagnostic-Code", r->diagnostic_smtp ? "smtp; " : "X-MULE; ",
-	    r->diagnostic);
+	if (r->diagnostic != NULL && r->diagnostic[0] != '\0') {
+		put(t, "Diagnostic-Code: ");
+		put_ascii(t, r->diagnostic_type);
+		put(t, "; ");
+		put_ascii(t, r->diagnostic);
+		put(t, "\r\n");
+	}
 	field(t, "Last-Attempt-Date", "", r->last_attempt);
 	if (r->action == MULE_DSN_DELAYED)
 		field(t, "Will-Retry-Until", "", r->will_retry);
@@ -218,8 +315,17 @@ has_8bit(const unsigned char *p, size_t len)
 static void
 put_original(struct text *t, const struct mule_dsn *d, bool eight)
 {
-	put(t, d->full ? "Content-Type: message/rfc822\r\n"
-		       : "Content-Type: text/rfc822-headers\r\n");
+	/* RFC 6533 5: header fields in UTF-8 have media types of their own. */
+	bool global =
+	    d->utf8 && has_8bit(d->original,
+			   mule_header_len(d->original, d->original_len));
+
+	if (global)
+		put(t, d->full ? "Content-Type: message/global\r\n"
+			       : "Content-Type: message/global-headers\r\n");
+	else
+		put(t, d->full ? "Content-Type: message/rfc822\r\n"
+			       : "Content-Type: text/rfc822-headers\r\n");
 	if (eight)
 		put(t, "Content-Transfer-Encoding: 8bit\r\n");
 	put(t, "\r\n");
@@ -231,11 +337,15 @@ mule_dsn_write(
     const struct mule_dsn *d, char **ret_text, size_t *ret_len, bool *ret_8bit)
 {
 	bool eight = has_8bit(d->original, d->original_len);
+	bool words = false, any;
 	struct text t = { .p = NULL };
 
-	put_header(&t, d);
+	for (size_t i = 0; i < d->nrcpts; i++)
+		words = words || is_8bit(d->rcpts[i].final);
+	any = eight || words || is_8bit(d->to);
+	put_header(&t, d, any);
 	boundary(&t, d, "");
-	put_words(&t, d);
+	put_words(&t, d, words);
 	boundary(&t, d, "");
 	put_status(&t, d);
 	if (d->original_len > 0) {
@@ -249,7 +359,7 @@ mule_dsn_write(
 	}
 	*ret_text = t.p;
 	*ret_len = t.len;
-	*ret_8bit = eight;
+	*ret_8bit = any;
 	return MULE_OK;
 }
 

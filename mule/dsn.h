@@ -4,7 +4,9 @@
  * dates, identifiers and boundaries are the caller's.
  *
  * Nothing in it can break out of its place: a CR, LF, NUL or other control
- * octet in a given string becomes a blank.
+ * octet in a given string becomes a blank.  The report itself is US-ASCII:
+ * addresses that are not appear in the 7-bit form of RFC 6533 3 there, and as
+ * they are in the text for people; other strings lose what is not US-ASCII.
  */
 #ifndef MULETEER_MULE_DSN_H
 #define MULETEER_MULE_DSN_H
@@ -24,16 +26,17 @@ enum mule_dsn_action {
 
 /* Strings that are "" give no field. */
 struct mule_dsn_rcpt {
-	const char *orcpt_type; /* "rfc822" */
+	const char *orcpt_type; /* "rfc822", "utf-8" */
 	const char *orcpt;      /* decoded from xtext */
 	const char *final;      /* address without brackets */
 	enum mule_dsn_action action;
-	const char *status;       /* "5.1.1" */
-	const char *remote;       /* name of the next hop */
-	const char *diagnostic;   /* its words */
-	bool diagnostic_smtp;     /* ...were an SMTP reply */
-	const char *last_attempt; /* RFC 5322 date */
-	const char *will_retry;   /* RFC 5322 date; only for DELAYED */
+	const char *status;          /* "5.1.1" */
+	const char *remote_type;     /* "dns"; "X-MULE": a node */
+	const char *remote;          /* name of the next hop */
+	const char *diagnostic_type; /* "smtp": a reply; else "X-..." */
+	const char *diagnostic;      /* its words */
+	const char *last_attempt;    /* RFC 5322 date */
+	const char *will_retry;      /* RFC 5322 date; only for DELAYED */
 };
 
 struct mule_dsn {
@@ -52,12 +55,12 @@ struct mule_dsn {
 	const void *original;
 	size_t original_len;
 	bool full;
+	bool utf8; /* it came with SMTPUTF8: its header section may need it */
 };
 
 /*
  * The whole message in a new block, the caller's to free(); *ret_8bit says that
- * the returned part has 8-bit octets, so that the envelope needs BODY=8BITMIME.
- * MULE_ENOMEM.
+ * it has 8-bit octets, so that the envelope needs BODY=8BITMIME.  MULE_ENOMEM.
  */
 int mule_dsn_write(const struct mule_dsn *dsn, char **ret_text, size_t *ret_len,
     bool *ret_8bit) MULE_NODISCARD;

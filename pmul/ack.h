@@ -14,6 +14,7 @@
 struct pmul_peer {
 	struct pmul_table_node node; /* Source_ID, 0 */
 	struct pmul_addr addr;       /* where it was last heard */
+	uint64_t heard_at_us;        /* ...and when */
 	uint32_t messages;           /* that are its */
 	uint32_t held;               /* ...of these: without Address_PDU */
 	uint64_t held_bytes;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "pmul/ack.h"
+#include "pmul/claim.h"
+#include "pmul/group.h"
 #include "pmul/node.h"
 #include "pmul/rx.h"
 #include "pmul/turn.h"
@@ -71,9 +73,11 @@ init(struct pmul_engine *e, const struct pmul_config *cfg)
 	/* One more of each: the new one comes before the oldest goes. */
 	tx_all++;
 	rx_all++;
-	rc = pmul_heap_init(&e->timers, 2 * tx_all + 3 * rx_all);
+	rc = pmul_heap_init(
+	    &e->timers, 2 * tx_all + 3 * rx_all + pmul_group_timers(cfg));
 	if (rc == PMUL_OK)
-		rc = pmul_heap_init(&e->expiries, tx_all + rx_all);
+		rc = pmul_heap_init(
+		    &e->expiries, tx_all + rx_all + pmul_group_timers(cfg));
 	if (rc == PMUL_OK)
 		rc = pmul_heap_init(&e->acks, rx_all);
 	if (rc == PMUL_OK)
@@ -93,6 +97,8 @@ init(struct pmul_engine *e, const struct pmul_config *cfg)
 	if (rc == PMUL_OK)
 		rc = pmul_ring_init(
 		    &e->events, (size_t)cfg->events_max + cfg->rx_messages_max);
+	if (rc == PMUL_OK)
+		rc = pmul_group_init(e);
 	e->scratch = malloc(cfg->pdu_max);
 	return e->scratch != NULL ? rc : PMUL_ENOMEM;
 }
@@ -114,6 +120,7 @@ pmul_engine_new(const struct pmul_config *cfg, struct pmul_engine **ret_e)
 	TAILQ_INIT(&e->rx_done);
 	TAILQ_INIT(&e->rx_dead);
 	TAILQ_INIT(&e->rx_dirty);
+	TAILQ_INIT(&e->groups.others);
 	pmul_prng_init(&e->prng, cfg->seed);
 	pmul_pace_init(&e->pace, cfg->bit_rate, cfg->overhead_bytes);
 	rc = init(e, cfg);
@@ -144,6 +151,8 @@ pmul_engine_free(struct pmul_engine **ep)
 	if (e == NULL)
 		return;
 	free_messages(e);
+	pmul_claim_free_all(e);
+	pmul_group_release_all(e);
 	pmul_node_free_all(e);
 	pmul_heap_release(&e->timers);
 	pmul_heap_release(&e->expiries);
@@ -169,7 +178,10 @@ pmul_engine_set_emcon(struct pmul_engine *e, struct pmul_clock now, bool on)
 		return;
 	e->emcon = on;
 	pmul_peer_silence(e, on);
-	if (!on)
+	pmul_group_silence(e, on);
+	if (on)
+		pmul_claim_silence(e);
+	else
 		pmul_rx_emcon_ended(e);
 }
 
@@ -234,7 +246,8 @@ pmul_engine_next_tx_saved(struct pmul_engine *e, struct pmul_tx_saved *ret_s)
 /* --- PDUs in ----------------------------------------------------------------- */
 
 static int
-dispatch(struct pmul_engine *e, const struct pmul_pdu *pdu)
+dispatch(struct pmul_engine *e, const struct pmul_addr *from,
+    const struct pmul_pdu *pdu)
 {
 	switch (pdu->type) {
 	case PMUL_DATA: return pmul_rx_data(e, pdu);
@@ -242,13 +255,10 @@ dispatch(struct pmul_engine *e, const struct pmul_pdu *pdu)
 	case PMUL_EXTRA_ADDRESS: return pmul_rx_address(e, pdu);
 	case PMUL_DISCARD: return pmul_rx_discard(e, pdu);
 	case PMUL_ACK: return pmul_tx_ack(e, pdu);
-	case PMUL_ANNOUNCE:
-	case PMUL_REQUEST:
-	case PMUL_REJECT:
-	case PMUL_RELEASE:
-		/* Dynamic groups, which we take no part in. */
-		e->counters.not_for_us++;
-		return PMUL_OK;
+	case PMUL_ANNOUNCE: return pmul_group_announced(e, pdu);
+	case PMUL_REQUEST: return pmul_group_requested(e, from, pdu);
+	case PMUL_REJECT: pmul_claim_rejected(e, pdu); return PMUL_OK;
+	case PMUL_RELEASE: pmul_group_released(e, pdu); return PMUL_OK;
 	case PMUL_FEC_ADDRESS:
 	case PMUL_EXTRA_FEC_ADDRESS: return pmul_rx_fec(e, pdu);
 	}
@@ -262,20 +272,26 @@ accept_pdu(struct pmul_engine *e, const struct pmul_addr *from,
 	struct pmul_peer *peer;
 	int rc;
 
-	/* NTNU writes the originator into some Acks: see tx_ack.c. */
-	if (pdu->source == e->cfg.node_id && pdu->type != PMUL_ACK)
+	/* A Reject_PDU echoes the requester; NTNU writes the originator into
+	 * some Acks: see tx_ack.c. */
+	if (pdu->source == e->cfg.node_id && pdu->type != PMUL_ACK &&
+	    pdu->type != PMUL_REJECT)
 		return PMUL_EOWN;
 	if (e->events.count >= e->cfg.events_max)
 		return PMUL_EBUSY;
-	rc = dispatch(e, pdu);
+	rc = dispatch(e, from, pdu);
 	if (rc != PMUL_OK)
 		return rc;
 	e->counters.pdus_in++;
 	e->counters.bytes_in += pdu->length;
 	pmul_turn_heard(e, pdu);
 	peer = pmul_peer_find(e, pdu->source);
-	if (peer != NULL && from != NULL && pdu->type != PMUL_ACK)
-		peer->addr = *from;
+	if (peer != NULL && pdu->type != PMUL_ACK &&
+	    pdu->type != PMUL_REJECT) {
+		peer->heard_at_us = e->now.mono.us;
+		if (from != NULL)
+			peer->addr = *from;
+	}
 	return PMUL_OK;
 }
 
@@ -321,6 +337,8 @@ expire(struct pmul_engine *e, struct pmul_heap_node *n)
 {
 	if (n->kind == PMUL_TIMER_TX)
 		pmul_tx_expire(e, PMUL_CONTAINER(n, struct pmul_tx, expiring));
+	else if (n->kind == PMUL_TIMER_USE)
+		pmul_group_expire(e, n);
 	else
 		pmul_rx_expire(e, PMUL_CONTAINER(n, struct pmul_rx, expiring));
 }
@@ -344,6 +362,13 @@ fire(struct pmul_engine *e, struct pmul_heap_node *n)
 	case PMUL_TIMER_PEER:
 		pmul_peer_timer(e, PMUL_CONTAINER(n, struct pmul_peer, timer));
 		break;
+	case PMUL_TIMER_CLAIM:
+		pmul_claim_timer(
+		    e, PMUL_CONTAINER(n, struct pmul_claim, timer));
+		break;
+	case PMUL_TIMER_USE: pmul_group_expire(e, n); break;
+	case PMUL_TIMER_AGE: pmul_group_age(e, n); break;
+	case PMUL_TIMER_REJECT: pmul_group_reject_timer(e, n); break;
 	}
 }
 
@@ -368,12 +393,17 @@ next_pdu_at(const struct pmul_engine *e)
 {
 	struct pmul_heap_node *n = pmul_heap_top(&e->sends);
 	uint64_t at = pmul_pace_end(&e->pace, e->now.mono).us, turn;
+	bool group = pmul_claim_goes_first(e);
 
-	if (e->emcon || (n == NULL && pmul_heap_top(&e->acks) == NULL))
+	if (e->emcon)
 		return PMUL_MONO_NEVER.us;
-	if (pmul_heap_top(&e->acks) != NULL)
+	if (pmul_heap_top(&e->acks) != NULL ||
+	    pmul_heap_top(&e->groups.rejects) != NULL)
 		return at;
-	turn = pmul_turn_at(e, PMUL_CONTAINER(n, struct pmul_tx, sending));
+	if (n == NULL && !group)
+		return PMUL_MONO_NEVER.us;
+	turn = pmul_turn_at(
+	    e, group ? NULL : PMUL_CONTAINER(n, struct pmul_tx, sending));
 	return turn > at ? turn : at;
 }
 
@@ -403,7 +433,8 @@ pmul_engine_deadline(const struct pmul_engine *e)
 /* --- PDUs out ---------------------------------------------------------------- */
 
 static size_t
-next_ack(struct pmul_engine *e, struct pmul_where *where, void *buf, size_t cap)
+next_answer(
+    struct pmul_engine *e, struct pmul_where *where, void *buf, size_t cap)
 {
 	struct pmul_heap_node *n;
 	size_t len = 0;
@@ -412,10 +443,12 @@ next_ack(struct pmul_engine *e, struct pmul_where *where, void *buf, size_t cap)
 		len =
 		    pmul_peer_ack(e, PMUL_CONTAINER(n, struct pmul_peer, ready),
 			where, buf, cap);
-	if (len > 0) {
+	if (len > 0)
 		e->counters.acks_out++;
+	else
+		len = pmul_group_put(e, where, buf, cap);
+	if (len > 0)
 		pmul_pace_sent(&e->pace, e->now.mono, len);
-	}
 	return len;
 }
 
@@ -427,6 +460,8 @@ next_send(
 	struct pmul_tx *tx;
 	size_t len;
 
+	if (pmul_claim_goes_first(e))
+		return pmul_claim_put(e, where, buf, cap);
 	if (n == NULL)
 		return 0;
 	tx = PMUL_CONTAINER(n, struct pmul_tx, sending);
@@ -449,7 +484,7 @@ pmul_engine_next_pdu(struct pmul_engine *e, struct pmul_clock now,
 	pmul_engine_tick(e, now);
 	if (e->emcon || pmul_pace_next(&e->pace).us > e->now.mono.us)
 		return false;
-	len = next_ack(e, where, buf, cap);
+	len = next_answer(e, where, buf, cap);
 	if (len == 0)
 		len = next_send(e, where, buf, cap);
 	if (len == 0)

@@ -13,6 +13,8 @@
  *	rx_keep.c   ...its fragments, written down for a restart
  *	store.c   the fragments of one incoming message
  *	ack.c     the Acks owed to each transmitter
+ *	claim.c   the dynamic group of one outgoing message
+ *	group.c   the dynamic groups of others: joins, leaves, Rejects
  *
  * Costs.  A message, a destination, a transmitter is found by hash or binary
  * search, the next thing to do is on top of a heap, and sums are kept up to
@@ -45,9 +47,11 @@
 struct pmul_tx;
 struct pmul_rx;
 struct pmul_peer;
+struct pmul_use;
 
 TAILQ_HEAD(pmul_tx_list, pmul_tx);
 TAILQ_HEAD(pmul_rx_list, pmul_rx);
+TAILQ_HEAD(pmul_use_list, pmul_use);
 
 /* What a node of the two heaps of deadlines is part of. */
 enum pmul_timer_kind {
@@ -56,6 +60,10 @@ enum pmul_timer_kind {
 	PMUL_TIMER_RX,
 	PMUL_TIMER_LIFE, /* of a struct pmul_rx */
 	PMUL_TIMER_PEER,
+	PMUL_TIMER_CLAIM,
+	PMUL_TIMER_USE,
+	PMUL_TIMER_AGE, /* of a struct pmul_use */
+	PMUL_TIMER_REJECT,
 };
 
 /* See turn.h. */
@@ -65,6 +73,20 @@ struct pmul_turn {
 	uint64_t round_us;           /* somebody else is sending until then */
 };
 
+/* Dynamic groups, ACP 142 3.8: see claim.h and group.h. */
+struct pmul_groups {
+	struct pmul_prng prng;
+	struct pmul_table claims;    /* ours, by group */
+	struct pmul_heap sends;      /* struct pmul_claim: a PDU is due */
+	struct pmul_heap paused;     /* struct pmul_claim: no group is free */
+	struct pmul_table groups;    /* of others, by group */
+	struct pmul_table uses;      /* struct pmul_use, by message */
+	struct pmul_use_list others; /* not joined, oldest first */
+	struct pmul_table owed;      /* Rejects, by message */
+	struct pmul_heap rejects;    /* ...that may leave */
+	uint32_t nowed;
+};
+
 struct pmul_engine {
 	struct pmul_config cfg;
 	struct pmul_clock now; /* of the call being served, or the last one */
@@ -72,6 +94,7 @@ struct pmul_engine {
 	struct pmul_pace pace;
 	struct pmul_rtt rtt;
 	struct pmul_turn turn;
+	struct pmul_groups groups;
 	struct pmul_heap timers;   /* by monotonic microseconds */
 	struct pmul_heap expiries; /* by wall seconds */
 	struct pmul_heap acks;     /* struct pmul_peer: an Ack is due */

@@ -18,7 +18,6 @@
 #define CHECKSUM_END 8
 #define GROUP_PDU 20
 #define DISCARD_PDU 16
-#define ANNOUNCE_HEADER 24
 #define TIMESTAMP 8
 /* Total_Number_of_PDUs, Sequence_Number or Count, by type. */
 #define WORD 4

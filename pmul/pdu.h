@@ -35,6 +35,8 @@ enum pmul_pdu_type {
 
 /* Octets before the first destination entry of an Address_PDU. */
 #define PMUL_ADDRESS_HEADER 24
+/* ...and before the first Destination_ID of an Announce_PDU. */
+#define PMUL_ANNOUNCE_HEADER 24
 /* A Destination_Entry without reserved field. */
 #define PMUL_DEST_ENTRY 8
 /* Octets before the first ACK_Info_Entry, and an entry that misses nothing. */

@@ -156,7 +156,9 @@ struct pmul_config {
 				     * as many again that were lost or not for
 				     * us, and as many outgoing ones */
 	uint32_t nodes_max;  /* nodes that pmul_engine_set_node() knows */
-	uint32_t groups_max; /* dynamic groups joined at a time */
+	uint32_t groups_max; /* incoming messages on dynamic groups that are
+			      * joined at a time; as many again that are
+			      * known to be used by others */
 	uint32_t events_max; /* events not yet fetched before input and
 				     * submit answer PMUL_EBUSY */
 };
@@ -291,7 +293,8 @@ struct pmul_submit {
  * a pool),
  * PMUL_ETOOBIG (message_max, destinations_max, more than 65535 fragments, a
  * list with a node of NTNU's that does not fit one Address_PDU),
- * PMUL_EBUSY (tx_messages_max, tx_bytes_max), PMUL_EEXIST, PMUL_EEXPIRED,
+ * PMUL_EBUSY (tx_messages_max, tx_bytes_max, twice tx_messages_max dynamic
+ * groups that are not released), PMUL_EEXIST, PMUL_EEXPIRED,
  * PMUL_ENOMEM; the engine is then as before.
  */
 int pmul_engine_submit(struct pmul_engine *e, struct pmul_clock now,
@@ -319,8 +322,8 @@ void pmul_engine_tick(struct pmul_engine *e, struct pmul_clock now);
 
 /*
  * The next PDU that may leave at now, into buf of cap >= pdu_max octets, its
- * length in *ret_len and its way in *where; false if none may.  Acks come
- * before data, then the lower priority octet, then the older message.  A PDU
+ * length in *ret_len and its way in *where; false if none may.  Acks and
+ * Rejects come before data, then the lower priority octet, then the older message.  A PDU
  * handed out counts as sent: a lost datagram is what the protocol is for.
  */
 bool pmul_engine_next_pdu(struct pmul_engine *e, struct pmul_clock now,
@@ -353,7 +356,8 @@ enum pmul_event_type {
 	PMUL_EV_EMCON_LEFT,
 	/*
 	 * Listen to the dynamic group `group` from now on, or no longer; peer
-	 * and id are the message it carries.
+	 * and id are the message it carries.  JOIN comes again at the end of
+	 * our EMCON, in which the caller may have been unable to join.
 	 */
 	PMUL_EV_JOIN,
 	PMUL_EV_LEAVE,
@@ -465,6 +469,9 @@ struct pmul_counters {
 	    unsupported, nomem;
 	uint64_t not_for_us;  /* PDUs of messages that do not name us */
 	uint64_t ack_unknown; /* Ack entries that match nothing we sent */
+	/* Dynamic groups: PDUs of ours, and Rejects that we obeyed. */
+	uint64_t requests_out, announces_out, releases_out, rejects_out;
+	uint64_t rejects_in;
 };
 
 void pmul_engine_counters(
@@ -474,6 +481,10 @@ void pmul_engine_counters(
 struct pmul_gauges {
 	uint32_t tx_messages, rx_messages, held_messages, tombstones;
 	uint64_t tx_bytes, rx_bytes;
+	uint32_t groups_claimed; /* outgoing messages with a dynamic group, or
+				  * in need of one, or yet to release it */
+	uint32_t groups_joined;  /* incoming ones with one that is joined */
+	uint32_t groups_others;  /* messages with one that is not */
 };
 
 void pmul_engine_gauges(const struct pmul_engine *e, struct pmul_gauges *ret_g);

@@ -7,6 +7,9 @@
  *	T3  MM numbers are missing, and we have not said anything yet
  *	T4  an Extra_Address_PDU arrives
  *	T5  the transmitter shows that it does not know we are complete
+ *	T6  nothing came for long, neither of this message nor of anything else
+ *	    its transmitter sends: the end of a pass was lost, and the
+ *	    transmitter has no reason to ask, as it believes us to be in EMCON
  * and one of our own, which keeps a transfer alive when our Ack was lost and
  * the transmitter goes on with what it knew before: when an Address_PDU names
  * us again and nothing we asked for follows within ACK_PDU_TIME, we repeat
@@ -21,6 +24,7 @@
 #include <stdlib.h>
 
 #include "pmul/ack.h"
+#include "pmul/group.h"
 #include "pmul/rx_life.h"
 
 /* --- complete -------------------------------------------------------------- */
@@ -56,6 +60,16 @@ pmul_rx_deliver(
 /* --- Address_PDU ----------------------------------------------------------- */
 
 enum listed { LISTED, NOT_LISTED, UNDECIDED };
+
+/* DONE: nobody waits for our Ack any more. */
+static void
+be_confirmed(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	rx->confirmed = true;
+	pmul_peer_forgive(e, rx);
+	pmul_heap_remove(&e->timers, &rx->timer);
+	pmul_group_leave(e, rx->node.source, rx->node.msid);
+}
 
 /* What the entries of one PDU say about us, its place in the set considered. */
 static enum listed
@@ -247,6 +261,7 @@ named_when_done(
 	if (pmul_rx_said_already(e, rx, pdu->type == PMUL_EXTRA_ADDRESS))
 		return;
 	rx->duplicate_address = true;
+	pmul_group_done(e, rx->node.source, rx->node.msid);
 	pmul_rx_owe(e, rx);
 }
 
@@ -299,11 +314,8 @@ not_named(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
 		/* Not outstanding any more: our Ack has arrived.  If one has
 		 * left: rounds for those in EMCON name nobody else, and polls
 		 * only those that can answer. */
-		if (rx->acked_at_us == 0 && !rx->confirmed)
-			break;
-		rx->confirmed = true;
-		pmul_peer_forgive(e, rx);
-		pmul_heap_remove(&e->timers, &rx->timer);
+		if (rx->acked_at_us != 0 || rx->confirmed)
+			be_confirmed(e, rx);
 		break;
 	case PMUL_RX_FOREIGN:
 	case PMUL_RX_LOST: e->counters.not_for_us++; break;
@@ -345,6 +357,7 @@ note_named(struct pmul_engine *e, const struct pmul_pdu *pdu)
 		rx->ended = true;
 	if (pdu->type == PMUL_ADDRESS || rx->named_at_us == 0)
 		rx->named_at_us = e->now.mono.us;
+	pmul_rx_watch(e, rx);
 }
 
 /*
@@ -477,11 +490,12 @@ store(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_pdu *pdu)
 
 /*
  * T5: we are complete and the transmitter still sends.  Most likely for others
- * in the round that made us complete; so only when this must be a later
- * round, whose Address_PDU we missed.
+ * in the round that made us complete, however long that takes; so only when
+ * this must be a later round, whose Address_PDU we missed: the numbers of a
+ * round ascend, and this one does not.
  */
 static void
-acknowledge_again(struct pmul_engine *e, struct pmul_rx *rx)
+acknowledge_again(struct pmul_engine *e, struct pmul_rx *rx, uint32_t seq)
 {
 	const struct pmul_config *cfg = &e->cfg;
 	uint64_t apart = cfg->ack_retx_us > cfg->ack_delay_us
@@ -489,7 +503,7 @@ acknowledge_again(struct pmul_engine *e, struct pmul_rx *rx)
 			     : 0;
 
 	if (rx->confirmed || rx->duplicate_address || rx->owed ||
-	    e->now.mono.us - rx->acked_at_us < apart)
+	    seq > rx->heard_seq || e->now.mono.us - rx->acked_at_us < apart)
 		return;
 	pmul_rx_owe(e, rx);
 }
@@ -505,21 +519,26 @@ data_of_known(
 	case PMUL_RX_GATHERING:
 		if (!pmul_seqset_has(&rx->g->store.have, pdu->seq))
 			rc = store(e, rx, pdu);
-		else
+		else {
 			e->counters.duplicates++;
+			pmul_rx_put_off(e, rx, pdu->seq);
+		}
 		break;
 	case PMUL_RX_COMPLETE: e->counters.duplicates++; break;
 	case PMUL_RX_DONE:
 		e->counters.duplicates++;
-		acknowledge_again(e, rx);
+		acknowledge_again(e, rx, pdu->seq);
 		break;
 	case PMUL_RX_LOST:
 	case PMUL_RX_FOREIGN: e->counters.not_for_us++; break;
 	}
+	if (rc != PMUL_OK)
+		return rc;
 	/* A round is under way: what ends it is no question. */
-	if (rc == PMUL_OK)
-		rx->said_last = rx->ended = false;
-	return rc;
+	rx->said_last = rx->ended = false;
+	rx->heard_seq = pdu->seq;
+	pmul_rx_watch(e, rx);
+	return PMUL_OK;
 }
 
 int
@@ -547,6 +566,7 @@ pmul_rx_discard(struct pmul_engine *e, const struct pmul_pdu *pdu)
 {
 	struct pmul_rx *rx = pmul_rx_find(e, pdu->source, pdu->msid);
 
+	pmul_group_leave(e, pdu->source, pdu->msid);
 	if (rx == NULL)
 		return PMUL_OK;
 	switch (rx->state) {
@@ -559,13 +579,20 @@ pmul_rx_discard(struct pmul_engine *e, const struct pmul_pdu *pdu)
 		/* It is delivered all the same; nobody waits for the Ack. */
 		rx->discarded = true;
 		break;
-	case PMUL_RX_DONE:
-		rx->confirmed = true;
-		pmul_peer_forgive(e, rx);
-		pmul_heap_remove(&e->timers, &rx->timer);
-		break;
+	case PMUL_RX_DONE: be_confirmed(e, rx); break;
 	case PMUL_RX_LOST:
 	case PMUL_RX_FOREIGN: break;
 	}
 	return PMUL_OK;
+}
+
+/* --- Release_PDU ------------------------------------------------------------- */
+
+void
+pmul_rx_released(struct pmul_engine *e, uint32_t source, uint32_t msid)
+{
+	struct pmul_rx *rx = pmul_rx_find(e, source, msid);
+
+	if (rx != NULL && rx->state == PMUL_RX_DONE)
+		be_confirmed(e, rx);
 }

@@ -47,7 +47,9 @@ struct pmul_rx {
 	bool owed;    /* in peer->owed */
 	bool chained; /* no PDU of the Address_PDU set was missed or named us */
 	bool prodded; /* named again since our last Ack */
+	bool passed;  /* ...more than once: a round has gone by */
 	bool said_last; /* our last Ack left, and no Data_PDU came since */
+	bool idle;      /* the timer is that of T6 */
 	bool ended;     /* an Extra_Address_PDU named us since the last
 			 * Data_PDU: the next one is a question */
 	bool confirmed; /* DONE: the transmitter has our Ack */
@@ -55,13 +57,14 @@ struct pmul_rx {
 	bool fetched;   /* COMPLETE: the event is in the caller's hands */
 	bool discarded; /* COMPLETE: the transmitter has given up */
 	uint32_t expiry;
+	uint32_t heard_seq;   /* of the Data_PDU heard last */
 	uint32_t repeats;     /* of the Ack, left */
 	uint64_t acked_at_us; /* when our last Ack left */
 	uint64_t named_at_us; /* by the Address_PDU of this round; 0: never */
 	uint64_t heard_at_us; /* first of all */
 	struct pmul_peer *peer;
 	struct pmul_heap_node timer;    /* HELD: UNDEFINED_PDU_EXPIRY; else
-					 * ACK_PDU_TIME */
+					 * ACK_PDU_TIME, or T6 */
 	struct pmul_heap_node expiring; /* Expiry_Time, or when to forget */
 	TAILQ_ENTRY(pmul_rx) link;      /* tombstones; else rx_dirty */
 	TAILQ_ENTRY(pmul_rx) owed_link;
@@ -75,6 +78,9 @@ struct pmul_rx *pmul_rx_find(
 int pmul_rx_address(struct pmul_engine *e, const struct pmul_pdu *pdu);
 int pmul_rx_data(struct pmul_engine *e, const struct pmul_pdu *pdu);
 int pmul_rx_discard(struct pmul_engine *e, const struct pmul_pdu *pdu);
+
+/* The transmitter has released its dynamic group: it waits for no Ack. */
+void pmul_rx_released(struct pmul_engine *e, uint32_t source, uint32_t msid);
 
 /* The message is stored: owe its Ack and keep a tombstone. */
 void pmul_rx_stored(struct pmul_engine *e, struct pmul_rx *rx);

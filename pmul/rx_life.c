@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "pmul/ack.h"
+#include "pmul/group.h"
 
 struct pmul_rx *
 pmul_rx_find(const struct pmul_engine *e, uint32_t source, uint32_t msid)
@@ -306,6 +307,7 @@ pmul_rx_stored(struct pmul_engine *e, struct pmul_rx *rx)
 	assert(rx->state == PMUL_RX_COMPLETE);
 	pmul_rx_bury(e, rx, PMUL_RX_DONE);
 	rx->confirmed = rx->discarded;
+	pmul_group_done(e, rx->node.source, rx->node.msid);
 	if (!rx->discarded)
 		pmul_rx_owe(e, rx);
 }
@@ -332,6 +334,14 @@ pmul_rx_restore(struct pmul_engine *e, const struct pmul_tombstone *t)
 	return PMUL_OK;
 }
 
+/* ACK_PDU_TIME from now. */
+static void
+start_timer(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	rx->idle = false;
+	pmul_heap_put(&e->timers, &rx->timer, pmul_after(e, e->cfg.ack_pdu_us));
+}
+
 /* --- our own EMCON --------------------------------------------------------- */
 
 void
@@ -343,10 +353,18 @@ pmul_rx_expect(struct pmul_engine *e, struct pmul_rx *rx)
 	if (g->asked == 0)
 		g->asked = g->total;
 	/* Once for each Ack of ours, or frequent rounds would put it off. */
-	if (!rx->prodded || rx->timer.place == 0)
-		pmul_heap_put(
-		    &e->timers, &rx->timer, pmul_after(e, e->cfg.ack_pdu_us));
+	if (!rx->prodded || rx->idle || rx->timer.place == 0)
+		start_timer(e, rx);
+	rx->passed = rx->prodded;
 	rx->prodded = true;
+}
+
+void
+pmul_rx_put_off(struct pmul_engine *e, struct pmul_rx *rx, uint32_t seq)
+{
+	if (rx->state == PMUL_RX_GATHERING && rx->prodded && !rx->passed &&
+	    seq < rx->g->asked && rx->timer.place != 0 && !rx->idle)
+		start_timer(e, rx);
 }
 
 /*
@@ -389,11 +407,52 @@ repeat(struct pmul_engine *e, struct pmul_rx *rx)
 	pmul_peer_owe(e, rx);
 }
 
+/* By when a transmitter that still wanted an answer would have asked again. */
+static uint64_t
+quiet_us(const struct pmul_engine *e)
+{
+	return e->cfg.ack_pdu_us <= UINT64_MAX / 2 ? 2 * e->cfg.ack_pdu_us
+						   : UINT64_MAX;
+}
+
+void
+pmul_rx_watch(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	if (rx->state != PMUL_RX_GATHERING || rx->owed || e->emcon ||
+	    (rx->timer.place != 0 && !rx->idle))
+		return;
+	rx->idle = true;
+	pmul_heap_put(&e->timers, &rx->timer, pmul_after(e, quiet_us(e)));
+}
+
+/* T6, unless the transmitter is only busy with something else. */
+static void
+quiet(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	uint64_t since = e->now.mono.us - rx->peer->heard_at_us;
+
+	if (e->emcon) {
+		pmul_heap_remove(&e->timers, &rx->timer);
+		return;
+	}
+	if (since < quiet_us(e)) {
+		pmul_heap_put(
+		    &e->timers, &rx->timer, pmul_after(e, quiet_us(e) - since));
+		return;
+	}
+	rx->idle = false;
+	rx->g->pass_over = true;
+	pmul_heap_remove(&e->timers, &rx->timer);
+	pmul_rx_owe(e, rx);
+}
+
 void
 pmul_rx_timer(struct pmul_engine *e, struct pmul_rx *rx)
 {
 	if (rx->state == PMUL_RX_HELD)
 		pmul_rx_free(e, rx);
+	else if (rx->idle)
+		quiet(e, rx);
 	else
 		repeat(e, rx);
 }
@@ -469,8 +528,7 @@ pmul_rx_acked(struct pmul_engine *e, struct pmul_rx *rx, uint32_t last)
 		rx->g->said = may_say(rx->g);
 	}
 	if (rx->repeats > 0)
-		pmul_heap_put(
-		    &e->timers, &rx->timer, pmul_after(e, e->cfg.ack_pdu_us));
+		start_timer(e, rx);
 	else
 		pmul_heap_remove(&e->timers, &rx->timer);
 }

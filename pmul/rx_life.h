@@ -61,6 +61,15 @@ void pmul_rx_remember(struct pmul_engine *e, struct pmul_rx *rx);
  */
 void pmul_rx_expect(struct pmul_engine *e, struct pmul_rx *rx);
 
+/*
+ * Number seq, which we have, came: the round that was begun goes on, and what
+ * we asked for is still to come, however slow the link is.
+ */
+void pmul_rx_put_off(struct pmul_engine *e, struct pmul_rx *rx, uint32_t seq);
+
+/* A PDU of it came: trigger T6, unless something else will make us speak. */
+void pmul_rx_watch(struct pmul_engine *e, struct pmul_rx *rx);
+
 /* Named once more: whether our last Ack need not be repeated. */
 bool pmul_rx_said_already(
     const struct pmul_engine *e, const struct pmul_rx *rx, bool extra);

@@ -79,7 +79,8 @@ pmul_turn_at(const struct pmul_engine *e, const struct pmul_tx *tx)
 {
 	uint64_t at = e->turn.acks_us;
 
-	if (tx->phase != PMUL_TX_SENDING && e->turn.round_us > at)
+	if ((tx == NULL || tx->phase != PMUL_TX_SENDING) &&
+	    e->turn.round_us > at)
 		at = e->turn.round_us;
 	return at;
 }

@@ -27,7 +27,7 @@ void pmul_turn_take(struct pmul_engine *e, const struct pmul_tx *tx);
 /* A PDU of another transmitter's round arrived. */
 void pmul_turn_heard(struct pmul_engine *e, const struct pmul_pdu *pdu);
 
-/* From when on tx may send its next PDU; 0: always. */
+/* From when on tx, or something else (NULL), may be sent; 0: always. */
 uint64_t pmul_turn_at(const struct pmul_engine *e, const struct pmul_tx *tx);
 
 #endif

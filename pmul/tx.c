@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pmul/claim.h"
 #include "pmul/node.h"
 #include "pmul/turn.h"
 
@@ -139,7 +140,7 @@ check(const struct pmul_engine *e, const struct pmul_submit *s)
 	    s->len > cfg->tx_bytes_max - e->gauges.tx_bytes ||
 	    e->events.count >= cfg->events_max)
 		return PMUL_EBUSY;
-	return PMUL_OK;
+	return s->group == 0 ? pmul_claim_check(e) : PMUL_OK;
 }
 
 static void
@@ -151,9 +152,12 @@ start(struct pmul_engine *e, struct pmul_tx *tx)
 	pmul_node_init(e, &tx->sending, PMUL_TIMER_TX);
 	pmul_table_add(&e->tx_table, &tx->node);
 	pmul_heap_put(&e->expiries, &tx->expiring, tx->expiry);
-	pmul_heap_put(&e->sends, &tx->sending, tx->priority);
 	e->gauges.tx_messages++;
 	e->gauges.tx_bytes += tx->len;
+	if (tx->claim != NULL)
+		pmul_claim_start(e, tx);
+	else
+		pmul_heap_put(&e->sends, &tx->sending, tx->priority);
 	if (tx->resumed) {
 		tx->due = PMUL_TX_DUE_REPEAT;
 		pmul_tx_settle(e, tx);
@@ -188,11 +192,14 @@ pmul_tx_submit(struct pmul_engine *e, const struct pmul_submit *s)
 	tx->sent = tx->resumed ? tx->total : 0;
 	pmul_seqset_init(&tx->wanted, tx->total);
 	rc = fill(e, tx, s);
+	if (rc == PMUL_OK && !tx->fixed)
+		rc = pmul_claim_new(&tx->claim);
 	/* ACKED or GAVE_UP for each, and DONE. */
 	if (rc == PMUL_OK)
 		rc = pmul_ring_promise(&e->events, s->ndests + 1);
 	if (rc != PMUL_OK) {
 		release_body(tx);
+		free(tx->claim);
 		free(tx);
 		return rc;
 	}
@@ -251,6 +258,7 @@ pmul_tx_free(struct pmul_engine *e, struct pmul_tx *tx)
 	pmul_heap_remove(&e->timers, &tx->silence);
 	pmul_heap_remove(&e->expiries, &tx->expiring);
 	pmul_tx_clean(e, tx);
+	pmul_claim_drop(e, tx);
 	pmul_heap_remove(&e->sends, &tx->sending);
 	pmul_table_remove(&e->tx_table, &tx->node);
 	release_body(tx);
@@ -314,6 +322,7 @@ pmul_tx_close(struct pmul_engine *e, struct pmul_tx *tx, bool discarded)
 	pmul_heap_remove(&e->expiries, &tx->expiring);
 	pmul_turn_take(e, tx);
 	pmul_tx_clean(e, tx);
+	pmul_claim_drop(e, tx);
 	release_body(tx);
 	tx->discarded = discarded;
 	tx->phase = PMUL_TX_CLOSING;

@@ -37,11 +37,12 @@ struct pmul_tx_dest {
 	uint32_t id, seq;
 	/* What its last Ack listed; no memory unless that was something. */
 	struct pmul_seqset missing;
-	uint32_t known; /* ...and the last number it listed: what is above
+	uint32_t known;    /* ...and the last number it listed: what is above
 			 * has not been acknowledged */
-	uint32_t asked; /* rounds in a row that only asked it */
-	bool heard;     /* an Ack told us something */
-	bool responded; /* to the last round that asked it */
+	uint32_t asked;    /* rounds in a row that only asked it */
+	uint32_t silences; /* ...before the present that it left unanswered */
+	bool heard;        /* an Ack told us something */
+	bool responded;    /* to the last round that asked it */
 	bool complete;
 	bool emcon;   /* flagged as silent: it is not waited for */
 	bool ntnu;    /* speaks the dialect of libjpmul */
@@ -59,6 +60,8 @@ struct pmul_tx {
 	struct pmul_heap_node expiring; /* Expiry_Time; OVER: when to forget */
 	struct pmul_heap_node sending;  /* READY, SENDING, CLOSING;
 					 * OVER: an answer is due */
+	struct pmul_claim *claim; /* to a dynamic group; NULL: none needed,
+				   * or the message has ended */
 	TAILQ_ENTRY(pmul_tx) dirty_link;
 	TAILQ_ENTRY(pmul_tx) link; /* OVER */
 	enum pmul_tx_phase phase;
@@ -69,7 +72,7 @@ struct pmul_tx {
 	bool ntnu;      /* a destination speaks that dialect */
 	bool fixed;     /* the group is a static one */
 	bool dirty;     /* in tx_dirty */
-	uint32_t group;
+	uint32_t group; /* dynamic: 0 until it is announced */
 	uint32_t expiry;
 	uint8_t *data;
 	size_t len;

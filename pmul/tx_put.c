@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "pmul/claim.h"
+
 size_t
 pmul_tx_names_max(const struct pmul_engine *e)
 {
@@ -84,14 +86,20 @@ size_t
 pmul_tx_put(struct pmul_engine *e, struct pmul_tx *tx, struct pmul_where *where,
     void *buf, size_t cap)
 {
+	size_t len;
+
+	if (tx->phase == PMUL_TX_READY) {
+		len = pmul_claim_remind(e, tx, where, buf, cap);
+		if (len > 0)
+			return len;
+		pmul_tx_begin_round(e, tx);
+	}
 	memset(where, 0, sizeof(*where));
 	where->port = PMUL_DPORT;
 	where->multicast = true;
 	where->group = tx->group;
 	if (tx->phase == PMUL_TX_CLOSING || tx->phase == PMUL_TX_OVER)
 		return put_last(e, tx, buf, cap);
-	if (tx->phase == PMUL_TX_READY)
-		pmul_tx_begin_round(e, tx);
 	if (tx->naming == 0 && pmul_tx_next_seq(tx) == 0)
 		pmul_tx_begin_extra(tx);
 	if (tx->naming > 0)

@@ -19,6 +19,7 @@
 
 #include <assert.h>
 
+#include "pmul/claim.h"
 #include "pmul/turn.h"
 
 static uint64_t
@@ -99,6 +100,7 @@ repeat(struct pmul_engine *e, struct pmul_tx *tx)
 			continue;
 		serve_or_ask(e, tx, d);
 		d->clear = d->responded || late;
+		d->silences = d->responded || tx->whole ? 0 : d->silences + 1;
 		d->responded = false;
 		understood = understood || !d->ntnu;
 		tx->waiting++;
@@ -387,7 +389,7 @@ pmul_tx_settle(struct pmul_engine *e, struct pmul_tx *tx)
 	if (tx->phase == PMUL_TX_SENDING)
 		return;
 	tx->phase = tx->due != 0 ? PMUL_TX_READY : PMUL_TX_WAITING;
-	if (tx->due != 0)
+	if (tx->due != 0 && pmul_claim_settled(tx))
 		pmul_heap_put(&e->sends, &tx->sending, tx->priority);
 	else
 		pmul_heap_remove(&e->sends, &tx->sending);

@@ -171,15 +171,16 @@ hex_value(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-int
-smtp_xtext_decode(struct smtp_str s, char *buf, size_t cap, size_t *ret_len)
+static int
+decode(struct smtp_str s, bool utf8, char *buf, size_t cap, size_t *ret_len)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.p[i];
 
-		if (c < 33 || c > 126 || c == '=')
+		if (((c < 33 || c > 126) && !(utf8 && (c & 0x80) != 0)) ||
+		    c == '=')
 			return SMTP_ESYNTAX;
 		if (c == '+') {
 			if (s.len - i < 3 || hex_value(s.p[i + 1]) < 0 ||
@@ -197,20 +198,49 @@ smtp_xtext_decode(struct smtp_str s, char *buf, size_t cap, size_t *ret_len)
 	return SMTP_OK;
 }
 
-/* xtext of at most max characters that stands for printable US-ASCII. */
+int
+smtp_xtext_decode(struct smtp_str s, char *buf, size_t cap, size_t *ret_len)
+{
+	return decode(s, false, buf, cap, ret_len);
+}
+
+/* RFC 6533 3: utf-8-addr-unitext, the address as it is. */
 static bool
-xtext_valid(struct smtp_str s, size_t max)
+is_unitext(struct smtp_str type)
+{
+	return smtp_str_is(type, "utf-8");
+}
+
+int
+smtp_orcpt_decode(
+    const struct smtp_rcpt_params *p, char *buf, size_t cap, size_t *ret_len)
+{
+	return decode(
+	    p->orcpt_xtext, is_unitext(p->orcpt_type), buf, cap, ret_len);
+}
+
+/* Stands for printable US-ASCII; with utf8, also for what is beyond it. */
+static bool
+text_valid(struct smtp_str s, size_t max, bool utf8)
 {
 	char buf[ORCPT_MAX];
 	size_t n;
 
 	if (s.len == 0 || s.len > max ||
-	    smtp_xtext_decode(s, buf, sizeof(buf), &n) != SMTP_OK)
+	    decode(s, utf8, buf, sizeof(buf), &n) != SMTP_OK)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (buf[i] < 32 || buf[i] > 126)
+		if ((buf[i] < 32 || buf[i] > 126) &&
+		    !(utf8 && (buf[i] & 0x80) != 0))
 			return false;
 	return true;
+}
+
+/* xtext of at most max characters. */
+static bool
+xtext_valid(struct smtp_str s, size_t max)
+{
+	return text_valid(s, max, false);
 }
 
 /* 1*maxDIGIT; saturates. */
@@ -383,7 +413,7 @@ parse_orcpt(struct smtp_str v, struct smtp_rcpt_params *p)
 	p->orcpt_xtext.p = semi + 1;
 	p->orcpt_xtext.len = v.len - p->orcpt_type.len - 1;
 	return keyword_valid(p->orcpt_type) &&
-	       xtext_valid(p->orcpt_xtext, ORCPT_MAX);
+	       text_valid(p->orcpt_xtext, ORCPT_MAX, is_unitext(p->orcpt_type));
 }
 
 static bool

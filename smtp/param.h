@@ -124,4 +124,11 @@ int smtp_rcpt_params_parse(struct smtp_str list,
 int smtp_xtext_decode(
     struct smtp_str s, char *buf, size_t cap, size_t *ret_len) SMTP_NODISCARD;
 
+/*
+ * The address an ORCPT stands for: xtext, but where its type is "utf-8" octets
+ * above 127 may stand for themselves (RFC 6533 3).  Errors as above.
+ */
+int smtp_orcpt_decode(const struct smtp_rcpt_params *p, char *buf, size_t cap,
+    size_t *ret_len) SMTP_NODISCARD;
+
 #endif

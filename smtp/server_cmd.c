@@ -304,7 +304,8 @@ do_rcpt(struct smtp_server *s, struct smtp_str arg)
 		answer_not_offered(s, missing);
 		return;
 	}
-	if (!may_be_utf8(s, line.path.mailbox))
+	if (!may_be_utf8(s, line.path.mailbox) ||
+	    (params.has_orcpt && !may_be_utf8(s, params.orcpt_xtext)))
 		return;
 	if (s->rcpts >= s->cfg->rcpts_max) {
 		server_answer(s, 452, "4.5.3", "Too many recipients");

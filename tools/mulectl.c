@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/mulectl_operate.h"
 #include "tools/mulectl_password.h"
+#include "tools/mulectl_salvage.h"
 
 #define DEFAULT_SOCKET "/var/lib/muleteer/control.sock"
 /* An answer of a thousand rows has about 300 KB. */
@@ -356,9 +358,10 @@ show_quarantine(const json_t *r)
 static const struct command {
 	const char *words[2];
 	const char *cmd;
-	bool pages; /* takes --after and --limit */
-	bool on;    /* EMCON: what to set it to */
-	bool names; /* takes LINK and perhaps NODE */
+	bool pages;         /* takes --after and --limit */
+	bool on;            /* EMCON: what to set it to */
+	bool names;         /* takes LINK and perhaps NODE */
+	const char *action; /* an operation: takes selectors */
 	void (*show)(const json_t *result);
 } commands[] = {
 	{ { "status", NULL }, "status", .show = show_status },
@@ -369,6 +372,18 @@ static const struct command {
 	{ { "emcon", NULL }, "emcon", .show = show_emcon },
 	{ { "queue", "list" }, "queue.list", .pages = true,
 	    .show = show_queue },
+	{ { "queue", "hold" }, "queue.operate", .action = "hold",
+	    .show = mulectl_operate_show },
+	{ { "queue", "release" }, "queue.operate", .action = "release",
+	    .show = mulectl_operate_show },
+	{ { "queue", "delete" }, "queue.operate", .action = "delete",
+	    .show = mulectl_operate_show },
+	{ { "queue", "retry" }, "queue.operate", .action = "retry",
+	    .show = mulectl_operate_show },
+	{ { "queue", "redirect" }, "queue.operate", .action = "redirect",
+	    .show = mulectl_operate_show },
+	{ { "queue", "expire" }, "queue.operate", .action = "expire",
+	    .show = mulectl_operate_show },
 	{ { "quarantine", "list" }, "quarantine.list", .pages = true,
 	    .show = show_quarantine },
 };
@@ -380,6 +395,7 @@ struct options {
 	const char *names[2]; /* LINK, NODE */
 	size_t nnames;
 	long long after, limit;
+	json_t *selectors; /* of an operation */
 };
 
 static int
@@ -392,6 +408,16 @@ usage(FILE *to)
 	    "  emcon on|off LINK                   this node on that link\n"
 	    "  emcon on|off LINK NODE              another node there\n"
 	    "  queue list [--after ID] [--limit N] messages that wait\n"
+	    "  queue hold|release|delete|retry|expire SELECTOR...\n"
+	    "  queue redirect --to ADDRESS|HOP SELECTOR...\n"
+	    "                                      do that to what all "
+	    "selectors fit\n"
+	    "     --id MESSAGE  --recipient ADDRESS  --domain DOMAIN\n"
+	    "     --link LINK   --priority N         --older AGE (30s, 5m, 2h, "
+	    "7d)\n"
+	    "     --all         --dry-run (only count)\n"
+	    "  queue salvage STATE_DIR OUT_DIR     what is readable of a "
+	    "damaged queue\n"
 	    "  quarantine list [--after ID] [--limit N]\n"
 	    "                                      what could not be decoded\n"
 	    "  password USER                       a line for the file of "
@@ -437,6 +463,9 @@ parse_word(int argc, char **argv, int i, struct options *o)
 {
 	if (o->command == NULL)
 		return parse_command(argc, argv, i, o);
+	if (o->command->action != NULL)
+		return mulectl_operate_option(
+		    o->selectors, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
 	if (!o->command->names || o->nnames == 2 || argv[i][0] == '-')
 		return 0;
 	o->names[o->nnames++] = argv[i];
@@ -476,6 +505,11 @@ make_request(const struct options *o)
 {
 	json_t *r = json_pack("{s:s}", "cmd", o->command->cmd);
 
+	if (o->command->action != NULL) {
+		json_object_set_new(
+		    r, "action", json_string(o->command->action));
+		json_object_update(r, o->selectors);
+	}
 	if (o->after >= 0)
 		json_object_set_new(r, "after", json_integer(o->after));
 	if (o->limit >= 1)
@@ -496,6 +530,7 @@ main(int argc, char **argv)
 		.socket = getenv("MULETEER_CONTROL"),
 		.after = -1,
 		.limit = -1,
+		.selectors = json_object(),
 	};
 	json_t *request, *result;
 	int code;
@@ -505,12 +540,16 @@ main(int argc, char **argv)
 	if (argc == 2 &&
 	    (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		return usage(stdout);
-	/* The only one that asks nobody. */
+	/* These two ask nobody. */
+	if (argc == 5 && strcmp(argv[1], "queue") == 0 &&
+	    strcmp(argv[2], "salvage") == 0)
+		return mulectl_salvage(argv[3], argv[4]);
 	if (argc == 3 && strcmp(argv[1], "password") == 0)
 		return mulectl_password(argv[2]);
 	if (!parse_options(argc, argv, &o))
 		return usage(stderr);
 	request = make_request(&o);
+	json_decref(o.selectors);
 	result = ask(o.socket, request, &code);
 	json_decref(request);
 	if (result == NULL)

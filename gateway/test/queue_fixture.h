@@ -37,6 +37,7 @@ struct fx_message {
 
 struct fx {
 	int64_t warn_at; /* of the messages added */
+	int64_t now_s;   /* when it opens; 0: 1000 */
 	uv_loop_t loop;
 	struct queue *q;
 	char dir[128];
@@ -88,7 +89,7 @@ fx_try_open(struct fx *f)
 {
 	struct queue_config cfg = {
 		.state_dir = f->dir,
-		.now_s = 1000,
+		.now_s = f->now_s != 0 ? f->now_s : 1000,
 		.warn = fx_warn,
 		.warn_ctx = f,
 	};

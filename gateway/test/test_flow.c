@@ -124,6 +124,26 @@ test_smallest_group_that_covers_most_is_taken(void **state)
 }
 
 static void
+test_dynamic_groups_are_for_what_no_static_group_covers(void **state)
+{
+	const uint32_t ids[] = { 0x0a8e0002, 0x0a8e0003, 0x0a8e0004, 99 };
+	struct cfg_link l = cfg->links[0];
+	const struct cfg_group *g;
+
+	(void)state;
+	for (size_t n = 1; n <= 4; n++) {
+		g = route_group(&l, ids, n);
+		l.pool_first = l.pool_last = 0;
+		assert_false(route_group_dynamic(&l, g, ids, n));
+		l.pool_first = l.pool_last = 0xef8e0100;
+		assert_int_equal(route_group_dynamic(&l, g, ids, n), n == 4);
+	}
+	assert_true(route_group_dynamic(&l, NULL, ids + 3, 1));
+	l.pool_first = 0;
+	assert_false(route_group_dynamic(&l, NULL, ids + 3, 1));
+}
+
+static void
 test_retries_back_off_within_jitter_and_limit(void **state)
 {
 	static const int64_t waits[] = { 60, 120, 240, 480, 960, 1920, 3600,
@@ -312,6 +332,30 @@ test_log_makes_octets_visible(void **state)
 	assert_string_equal(log_vis(buf, sizeof(buf), "", 0), "");
 }
 
+static void
+test_redirected_line_keeps_where_it_was_to_go(void **state)
+{
+	char buf[FLOW_LINE_MAX];
+
+	(void)state;
+	assert_true(flow_redirect_line(
+	    "<a+b=c@x.example> NOTIFY=NEVER", "<d@y.example>", buf));
+	assert_string_equal(buf, "<d@y.example> NOTIFY=NEVER"
+				 " ORCPT=rfc822;a+2Bb+3Dc@x.example");
+	assert_true(flow_redirect_line(
+	    "<b@x.example> ORCPT=rfc822;a@w", "<d@y.example>", buf));
+	assert_string_equal(buf, "<d@y.example> ORCPT=rfc822;a@w");
+	assert_true(
+	    flow_redirect_line("<\"a b\"@x.example>", "<d@y.example>", buf));
+	assert_string_equal(
+	    buf, "<d@y.example> ORCPT=rfc822;\"a+20b\"@x.example");
+	/* No ORCPT rather than a wrong one. */
+	assert_true(
+	    flow_redirect_line("<\303\266@x.example>", "<d@y.example>", buf));
+	assert_string_equal(buf, "<d@y.example>");
+	assert_false(flow_redirect_line("nonsense", "<d@y.example>", buf));
+}
+
 int
 main(void)
 {
@@ -319,6 +363,8 @@ main(void)
 		cmocka_unit_test(test_most_specific_route_wins),
 		cmocka_unit_test(test_no_route_leads_back_into_the_link),
 		cmocka_unit_test(test_smallest_group_that_covers_most_is_taken),
+		cmocka_unit_test(
+		    test_dynamic_groups_are_for_what_no_static_group_covers),
 		cmocka_unit_test(test_retries_back_off_within_jitter_and_limit),
 		cmocka_unit_test(
 		    test_delivery_deadline_bounds_the_expiry_in_mode_r),
@@ -327,6 +373,7 @@ main(void)
 		cmocka_unit_test(
 		    test_passing_on_is_reported_where_the_next_hop_will_not),
 		cmocka_unit_test(test_received_field_has_its_clauses_in_order),
+		cmocka_unit_test(test_redirected_line_keeps_where_it_was_to_go),
 		cmocka_unit_test(test_log_makes_octets_visible),
 	};
 

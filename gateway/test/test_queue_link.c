@@ -436,7 +436,7 @@ test_queue_of_version_1_goes_on(void **state)
 
 	open_version_1(f);
 	assert_int_equal(f->warnings, 0);
-	assert_int_equal(rows(f, "PRAGMA user_version"), 3);
+	assert_int_equal(rows(f, "PRAGMA user_version"), 4);
 	assert_int_equal(fx_stats(f).messages, 2);
 	assert_int_equal(fx_stats(f).transmissions, 1);
 	assert_int_equal(fx_next(f, "hf1", NULL, 0), QUEUE_OK);

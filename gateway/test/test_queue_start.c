@@ -382,7 +382,7 @@ test_database_of_a_newer_program_is_refused(void **state)
 	fx_close(f);
 	sql(f, "PRAGMA user_version = 99");
 	refused(f, QUEUE_EVERSION, "newer");
-	sql(f, "PRAGMA user_version = 3");
+	sql(f, "PRAGMA user_version = 4");
 	fx_open(f);
 	assert_int_equal(fx_stats(f).messages, 1);
 }

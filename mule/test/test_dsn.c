@@ -16,16 +16,19 @@ static const struct mule_dsn_rcpt rcpts[] = {
 	    .final = "bob@ship1.example.mil",
 	    .action = MULE_DSN_FAILED,
 	    .status = "5.1.1",
-	    .remote = "127.0.0.1",
+	    .remote_type = "dns",
+	    .remote = "[127.0.0.1]",
 	    .diagnostic = "550 5.1.1 No such user",
-	    .diagnostic_smtp = true,
+	    .diagnostic_type = "smtp",
 	    .last_attempt = "Mon, 23 Nov 2026 12:00:00 +0000",
 	},
 	{
 	    .final = "eve@ship2.example.mil",
 	    .action = MULE_DSN_FAILED,
 	    .status = "4.4.7",
+	    .remote_type = "X-MULE",
 	    .remote = "ship2",
+	    .diagnostic_type = "X-MULE",
 	    .diagnostic = "No acknowledgement",
 	},
 };
@@ -83,11 +86,12 @@ test_all_fields_are_there_in_order(void **state)
 		"Final-Recipient: rfc822; bob@ship1.example.mil\r\n",
 		"Action: failed\r\n",
 		"Status: 5.1.1\r\n",
-		"Remote-MTA: dns; 127.0.0.1\r\n",
+		"Remote-MTA: dns; [127.0.0.1]\r\n",
 		"Diagnostic-Code: smtp; 550 5.1.1 No such user\r\n",
 		"Last-Attempt-Date: Mon, 23 Nov 2026 12:00:00 +0000\r\n",
 		"\r\nFinal-Recipient: rfc822; eve@ship2.example.mil\r\n",
 		"Status: 4.4.7\r\n",
+		"Remote-MTA: X-MULE; ship2\r\n",
 		"Diagnostic-Code: X-MULE; No acknowledgement\r\n",
 		"\r\n--=_b\r\nContent-Type: text/rfc822-headers\r\n\r\n",
 		"Subject: t\r\n",
@@ -136,7 +140,9 @@ test_no_string_can_break_out_of_its_line(void **state)
 		.orcpt = evil,
 		.final = evil,
 		.status = evil,
+		.remote_type = evil,
 		.remote = evil,
+		.diagnostic_type = evil,
 		.diagnostic = evil,
 		.last_attempt = evil,
 		.will_retry = evil,
@@ -177,6 +183,52 @@ test_eight_bit_originals_are_marked(void **state)
 	    "Content-Type: message/rfc822\r\n"
 	    "Content-Transfer-Encoding: 8bit\r\n\r\nSubject: \xc3\xa4\r\n"));
 	assert_lines(text);
+	free(text);
+}
+
+static void
+test_the_report_itself_is_ascii_whatever_the_addresses_are(void **state)
+{
+	const struct mule_dsn_rcpt r = {
+		.orcpt_type = "utf-8",
+		.orcpt = "br\xc3\xbc"
+			 "cke@x.example",
+		.final = "\xf0\x9f\x8c\x89@x.example",
+		.action = MULE_DSN_FAILED,
+		.status = "5.1.1",
+		.diagnostic_type = "smtp",
+		.diagnostic = "550 5.1.1 r\xe4tselhaft",
+	};
+	static const char utf8[] = "Subject: \xc3\xa4\r\n";
+	struct mule_dsn d = sample();
+	char *text, *status, *end;
+	bool eight = false;
+	size_t len;
+
+	(void)state;
+	d.rcpts = &r;
+	d.nrcpts = 1;
+	d.original = utf8;
+	d.original_len = sizeof(utf8) - 1;
+	d.utf8 = true;
+	text = write_dsn(&d, &len, &eight);
+	assert_true(eight);
+	assert_lines(text);
+	/* RFC 2045 6.4: what holds 8-bit parts says so. */
+	assert_non_null(strstr(text, "MIME-Version: 1.0\r\n"
+				     "Content-Transfer-Encoding: 8bit\r\n"));
+	assert_non_null(strstr(text, "to <\xf0\x9f\x8c\x89@x.example>"));
+	status = strstr(text, "message/delivery-status");
+	assert_non_null(status);
+	end = strstr(status, "--=_b");
+	for (char *p = status; p < end; p++)
+		assert_true((unsigned char)*p < 0x80);
+	assert_non_null(strstr(status,
+	    "Original-Recipient: utf-8;br\\x{FC}cke@x.example\r\n"
+	    "Final-Recipient: utf-8; \\x{1F309}@x.example\r\n"));
+	assert_non_null(strstr(status, "smtp; 550 5.1.1 r?tselhaft\r\n"));
+	assert_non_null(strstr(end, "Content-Type: message/global-headers\r\n"
+				    "Content-Transfer-Encoding: 8bit\r\n"));
 	free(text);
 }
 
@@ -341,6 +393,8 @@ main(void)
 		cmocka_unit_test(test_all_fields_are_there_in_order),
 		cmocka_unit_test(test_no_string_can_break_out_of_its_line),
 		cmocka_unit_test(test_eight_bit_originals_are_marked),
+		cmocka_unit_test(
+		    test_the_report_itself_is_ascii_whatever_the_addresses_are),
 		cmocka_unit_test(test_each_action_has_its_word),
 		cmocka_unit_test(
 		    test_header_section_ends_at_the_first_empty_line),

@@ -18,6 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *script, size_t len);
 #define NODES 2
 #define MESSAGES 16
 #define QUEUE 8
+#define GROUPS_MAX 3
+#define STATIC_GROUP 0xef000001
 
 struct sent {
 	bool used;
@@ -32,7 +34,8 @@ struct node {
 	struct sent sent[MESSAGES]; /* msid is the index, plus 1 */
 	uint32_t unstored[MESSAGES];
 	size_t nunstored;
-	bool flagged; /* it takes the other to be in EMCON */
+	uint32_t joined[GROUPS_MAX]; /* dynamic groups; 0: none */
+	bool flagged;                /* it takes the other to be in EMCON */
 	/* PDUs on their way to this node. */
 	uint8_t pdus[QUEUE][128];
 	size_t lens[QUEUE];
@@ -114,6 +117,23 @@ on_spoke(struct world *w, unsigned i, const struct pmul_event *ev)
 	w->nodes[i].flagged = false;
 }
 
+/* Never more groups than may be; JOIN may come again, LEAVE may not. */
+static void
+on_group(struct node *n, const struct pmul_event *ev)
+{
+	uint32_t *place = NULL;
+
+	assert(ev->group != 0);
+	for (unsigned i = 0; i < GROUPS_MAX; i++)
+		if (n->joined[i] == ev->group)
+			place = &n->joined[i];
+	for (unsigned i = 0; i < GROUPS_MAX && place == NULL; i++)
+		if (ev->type == PMUL_EV_JOIN && n->joined[i] == 0)
+			place = &n->joined[i];
+	assert(place != NULL);
+	*place = ev->type == PMUL_EV_JOIN ? ev->group : 0;
+}
+
 static void
 events(struct world *w, unsigned i)
 {
@@ -124,6 +144,8 @@ events(struct world *w, unsigned i)
 			on_received(w, i, &ev);
 		else if (ev.type == PMUL_EV_EMCON_LEFT)
 			on_spoke(w, i, &ev);
+		else if (ev.type == PMUL_EV_JOIN || ev.type == PMUL_EV_LEAVE)
+			on_group(&w->nodes[i], &ev);
 		else if (ev.type != PMUL_EV_LOST)
 			on_outgoing(w, i, &ev);
 	}
@@ -143,6 +165,8 @@ check(struct world *w, unsigned i)
 	assert(g.held_messages <= c->held_messages_max);
 	assert(g.held_messages <= g.rx_messages);
 	assert(g.tombstones <= 2 * c->tombstones_max);
+	assert(g.groups_claimed <= 2 * c->tx_messages_max);
+	assert(g.groups_joined <= GROUPS_MAX && g.groups_others <= GROUPS_MAX);
 }
 
 /* Take PDUs until there are none; keep them for the other as it has room. */
@@ -159,8 +183,9 @@ pump(struct world *w, unsigned i)
 	    w->nodes[i].e, w->now, &where, buf, sizeof(buf), &len)) {
 		assert(len <= w->cfg.pdu_max);
 		assert(pmul_pdu_decode(buf, len, &pdu) == PMUL_OK);
-		assert(pdu.source == id_of(i));
-		assert(where.multicast == (pdu.type != PMUL_ACK));
+		assert(pdu.source == id_of(i) || pdu.type == PMUL_REJECT);
+		assert(where.multicast ==
+		       (pdu.type != PMUL_ACK && pdu.type != PMUL_REJECT));
 		if (other->npdus < QUEUE) {
 			memcpy(other->pdus[other->npdus], buf, len);
 			other->lens[other->npdus++] = len;
@@ -203,10 +228,12 @@ submit(struct world *w, unsigned i)
 	uint8_t data[400];
 	/* A Message_ID is never used again. */
 	bool used = m->used;
+	unsigned how = next(w);
 	struct pmul_dest d = { id_of(1 - i), msid };
 	struct pmul_submit s = {
 		.msid = msid,
-		.priority = (uint8_t)(next(w) % 4),
+		.priority = (uint8_t)(how % 4),
+		.group = how & 4 ? 0 : STATIC_GROUP,
 		.expiry = { w->now.wall.s + 1 + (int64_t)next(w) * 4 },
 		.dests = &d,
 		.ndests = 1,
@@ -447,6 +474,9 @@ configure(struct world *w)
 	c->ack_pdu_repeats = flags >> 5 & 3;
 	c->undefined_expiry_us = 60000000;
 	c->message_max = 400;
+	c->pool_first = 0xef8e0000;
+	c->pool_last = c->pool_first + 1;
+	c->groups_max = GROUPS_MAX;
 	c->extra_address =
 	    (enum pmul_extra)((more & 1) + (more >> 7 & more & 1));
 	c->polls = more >> 1 & 3;

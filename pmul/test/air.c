@@ -1,10 +1,10 @@
 /*
- * What a transfer costs on the air, in virtual time: one sender, three
+ * What a transfer costs on the air, in virtual time: one sender, some
  * receivers, 9600 bit/s, full duplex, independent loss.  Octets count with
  * the 28 of IPv4 and UDP, in both directions, up to the last that is sent;
  * the time is until the last receiver has the message.
  *
- *	air [-bhmv] [SEEDS]	medians of 600 seeds
+ *	air [-bhmv] [-rN] [SEEDS]	medians of 600 seeds, N = 3 receivers
  *	-b	by the book, without Extra_Address_PDU
  *	-h	half duplex, all on one channel, turnaround 50 ms
  *	-m	the retransmission time moves with what is measured
@@ -18,10 +18,10 @@
 
 #include "pmul/test/sim.h"
 
-#define RECEIVERS 3
 #define SEEDS_MAX 1000
 #define OVERHEAD 28
 
+static unsigned receivers = 3;
 static bool book, half, adaptive, verbose;
 
 enum { DATA, ADDRESS, EXTRA, ACK, OTHER, KINDS };
@@ -99,7 +99,7 @@ transfer(struct run *r, uint64_t seed, size_t len, unsigned loss)
 	cfg.ack_retx_min_us = adaptive ? 100000 : 0;
 	memset(r->bytes, 0, sizeof(r->bytes));
 	r->received = 0;
-	sim_init(&r->sim, seed, 1 + RECEIVERS, &cfg);
+	sim_init(&r->sim, seed, 1 + receivers, &cfg);
 	r->sim.ctx = r;
 	r->sim.sent = on_sent;
 	r->sim.event = on_event;
@@ -110,13 +110,13 @@ transfer(struct run *r, uint64_t seed, size_t len, unsigned loss)
 		.full_duplex = !half,
 		.overhead_bytes = OVERHEAD,
 	};
-	assert_int_equal(
-	    sim_submit(&r->sim, 1, 1, 4, 86400, 4u | 8u | 16u, data, len),
+	assert_int_equal(sim_submit(&r->sim, 1, 1, 4, 86400,
+			     ((UINT64_C(1) << receivers) - 1) << 2, data, len),
 	    PMUL_OK);
 	free(data);
 	sim_pump(&r->sim, 1);
 	sim_run(&r->sim, UINT64_C(3600000000));
-	assert_int_equal(r->received, RECEIVERS);
+	assert_int_equal(r->received, receivers);
 	sim_release(&r->sim);
 }
 
@@ -177,11 +177,17 @@ main(int argc, char **argv)
 			seeds = (unsigned)strtoul(argv[i], NULL, 10);
 			continue;
 		}
+		if (argv[i][1] == 'r') {
+			receivers = (unsigned)strtoul(argv[i] + 2, NULL, 10);
+			continue;
+		}
 		book = book || strchr(argv[i], 'b') != NULL;
 		half = half || strchr(argv[i], 'h') != NULL;
 		adaptive = adaptive || strchr(argv[i], 'm') != NULL;
 		verbose = verbose || strchr(argv[i], 'v') != NULL;
 	}
+	if (receivers == 0 || receivers >= SIM_NODES_MAX)
+		receivers = 3;
 	if (verbose) {
 		struct run *r = calloc(1, sizeof(*r));
 

@@ -48,6 +48,7 @@ struct sim {
 	uint64_t order;
 	uint64_t air_free_us;
 	uint64_t air_bytes, air_pdus; /* layers below included */
+	bool dynamic; /* what is submitted goes to groups of the pool */
 	struct pmul_config cfg; /* of all nodes, but for node_id and seed */
 
 	/* Hooks; NULL or set by the test. */

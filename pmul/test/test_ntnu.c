@@ -1,7 +1,7 @@
 /*
  * A scripted peer that behaves as NTNU's libjpmul does: a test for each row of
  * the table of its quirks that concerns what a receiver of ours hears and says
- * (Q1, Q3 to Q9, Q12 and Q17).  The sender's side: test_tx_ntnu.c.
+ * (Q1, Q3 to Q6, Q8, Q9, Q11, Q16 and Q17).  The sender's side: test_tx_ntnu.c.
  */
 #include "pmul/test/bench.h"
 
@@ -255,6 +255,62 @@ test_q8_past_expiry_it_goes_on_and_we_do_not(void **state)
 	bench_stop(&b);
 }
 
+/* It sends up to its PDU_MAX_SIZE, whatever ours is. */
+static void
+test_q11_pdus_longer_than_ours_are_taken(void **state)
+{
+	uint8_t buf[3840];
+	char text[3840 - 16];
+	struct pmul_event ev;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	started(&b);
+	memset(text, 'x', sizeof(text));
+	OK(bench_address(&b, A, 1, 1, 1, ME));
+	(void)pmul_pdu_put_data(
+	    buf, sizeof(buf), 4, A, 1, 1, text, sizeof(text));
+	OK(bench_input(&b, A, buf, sizeof(buf)));
+	assert_true(pmul_engine_next_event(b.e, &ev));
+	assert_int_equal(ev.type, PMUL_EV_RECEIVED);
+	assert_int_equal(ev.len, sizeof(text));
+	bench_stop(&b);
+}
+
+/*
+ * Its receivers would take the second message for more of the first.  Ours
+ * knows the number: the text is not delivered again, nor another in its place,
+ * until the first has expired.
+ */
+static void
+test_q16_a_number_used_again_is_the_same_message(void **state)
+{
+	struct pmul_ack_entry entry;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	started(&b);
+	OK(bench_address(&b, A, 1, 1, 1, ME));
+	OK(bench_data(&b, A, 1, 1, "one"));
+	bench_received(&b, A, 1, "one");
+	bench_pass(&b, 0);
+	take_double_ack(&b, 1, &entry);
+	bench_pass(&b, 1000 * SECOND);
+	while (pmul_engine_next_pdu(
+	    b.e, b.now, &b.where, b.buf, sizeof(b.buf), &b.len))
+		;
+	OK(bench_address(&b, A, 1, 2, 1, ME));
+	OK(bench_data(&b, A, 1, 1, "another"));
+	OK(bench_data(&b, A, 1, 2, "text"));
+	bench_no_event(&b);
+	bench_pass(&b, 0);
+	take_double_ack(&b, 1, &entry);
+	assert_int_equal(entry.nmissing, 0);
+	bench_stop(&b);
+}
+
 static void
 test_q17_data_first_and_reserved_fields_play_well(void **state)
 {
@@ -298,6 +354,8 @@ static const struct CMUnitTest tests[] = {
 	T(q6_padding_behind_the_pdu_is_ignored),
 	T(q8_past_expiry_it_goes_on_and_we_do_not),
 	T(q9_unsorted_lists_and_new_sequence_numbers_are_accepted),
+	T(q11_pdus_longer_than_ours_are_taken),
+	T(q16_a_number_used_again_is_the_same_message),
 	T(q17_data_first_and_reserved_fields_play_well),
 };
 

@@ -88,7 +88,7 @@ test_unknown_listed_without_data_waits(void **state)
 	OK(bench_address(&b, A, 1, 2, 2, B, ME));
 	assert_int_equal(gauges(&b).rx_messages, 1);
 	assert_int_equal(gauges(&b).held_messages, 0);
-	bench_pass(&b, 100 * SECOND);
+	bench_pass(&b, 40 * SECOND - 1);
 	bench_take_nothing(&b);
 	bench_no_event(&b);
 	bench_stop(&b);
@@ -169,8 +169,8 @@ test_incomplete_and_listed_begins_a_round_and_keeps_waiting(void **state)
 	started(&b);
 	OK(bench_address(&b, A, 1, 3, 1, ME));
 	OK(bench_data(&b, A, 1, 1, "one"));
-	/* The last PDU is lost: strictly silent. */
-	bench_pass(&b, 60 * SECOND);
+	/* The last PDU is lost: silent, until T6. */
+	bench_pass(&b, 40 * SECOND - 1);
 	bench_take_nothing(&b);
 	OK(bench_address(&b, A, 1, 3, 1, ME));
 	bench_pass(&b, 0);
@@ -203,7 +203,7 @@ test_incomplete_and_named_again_speaks_up_when_nothing_follows(void **state)
 	OK(bench_address(&b, B, 1, 3, 1, ME));
 	OK(bench_data(&b, B, 1, 1, "one"));
 	OK(bench_discard(&b, A, 1));
-	bench_pass(&b, 100 * SECOND);
+	bench_pass(&b, 40 * SECOND - 1);
 	bench_take_nothing(&b);
 	bench_stop(&b);
 }

@@ -340,8 +340,140 @@ test_nack_is_not_repeated_once_requested_data_comes(void **state)
 	bench_pass(&b, 0);
 	bench_take_ack(&b, A, 1, 2, 1, 2);
 	OK(bench_data(&b, A, 1, 1, "one"));
+	bench_pass(&b, 40 * SECOND - 1);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
+/* Each PDU may take longer than any timer of ours. */
+static void
+test_t5_the_rest_of_a_slow_round_is_not_answered(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	OK(bench_address(&b, A, 1, 5, 1, ME));
+	for (unsigned i = 1; i <= 5; i++)
+		if (i != 2)
+			OK(bench_data(&b, A, 1, i, "text"));
+	bench_pass(&b, 0);
+	bench_take_ack(&b, A, 1, 1, 2);
+	OK(bench_address(&b, A, 1, 5, 1, ME));
+	OK(bench_data(&b, A, 1, 2, "text"));
+	bench_received(&b, A, 1, "texttexttexttexttext");
+	bench_pass(&b, 0);
+	bench_take_ack(&b, A, 1, 0);
+	for (unsigned i = 3; i <= 5; i++) {
+		bench_pass(&b, 15 * SECOND);
+		OK(bench_data(&b, A, 1, i, "text"));
+		bench_pass(&b, 0);
+		if (i == 4) /* after ACK_PDU_TIME, as ever */
+			bench_take_ack(&b, A, 1, 0);
+		bench_take_nothing(&b);
+	}
+	/* It begins again: a round whose Address_PDU was lost. */
+	bench_pass(&b, 15 * SECOND);
+	OK(bench_data(&b, A, 1, 4, "text"));
+	bench_pass(&b, 0);
+	bench_take_ack(&b, A, 1, 0);
+	bench_stop(&b);
+}
+
+static void
+test_a_slow_round_is_waited_for_once(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	OK(bench_address(&b, A, 1, 9, 1, ME));
+	for (unsigned i = 1; i <= 9; i++)
+		if (i != 8)
+			OK(bench_data(&b, A, 1, i, "text"));
+	bench_pass(&b, 0);
+	bench_take_ack(&b, A, 1, 1, 8);
+	OK(bench_address(&b, A, 1, 9, 1, ME));
+	/* For others first; ours is still to come. */
+	for (unsigned i = 1; i <= 7; i++) {
+		bench_pass(&b, 15 * SECOND);
+		bench_take_nothing(&b);
+		OK(bench_data(&b, A, 1, i, "text"));
+	}
+	/* It did not come, and the next round begins. */
+	bench_pass(&b, 10 * SECOND);
+	OK(bench_address(&b, A, 1, 9, 1, ME));
+	bench_pass(&b, 5 * SECOND);
+	OK(bench_data(&b, A, 1, 1, "text"));
+	bench_pass(&b, 5 * SECOND);
+	bench_take_ack(&b, A, 1, 1, 8);
+	bench_stop(&b);
+}
+
+static void
+test_t6_a_transmitter_gone_quiet_is_told_what_is_missing(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	OK(bench_address(&b, A, 1, 3, 1, ME));
+	OK(bench_data(&b, A, 1, 1, "one"));
+	bench_pass(&b, 30 * SECOND);
+	OK(bench_data(&b, A, 1, 1, "one")); /* not that quiet */
+	bench_pass(&b, 40 * SECOND - 1);
+	bench_take_nothing(&b);
+	bench_pass(&b, 1);
+	bench_take_ack(&b, A, 1, 2, 2, 3);
+	/* Like any Ack it is repeated, and not for ever ... */
+	for (int i = 0; i < 2; i++) {
+		bench_pass(&b, 20 * SECOND);
+		bench_take_ack(&b, A, 1, 2, 2, 3);
+	}
 	bench_pass(&b, 2000 * SECOND);
 	bench_take_nothing(&b);
+	/* ... but every sign of life counts anew. */
+	OK(bench_data(&b, A, 1, 2, "two"));
+	bench_pass(&b, 40 * SECOND);
+	bench_take_ack(&b, A, 1, 1, 3);
+	bench_stop(&b);
+}
+
+static void
+test_t6_waits_while_the_transmitter_sends_something_else(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	OK(bench_address(&b, A, 1, 2, 1, ME));
+	for (unsigned i = 1; i < 10; i++) {
+		bench_pass(&b, 30 * SECOND);
+		bench_take_nothing(&b);
+		OK(bench_data(&b, A, 2, i, "to others, for all we know"));
+	}
+	bench_pass(&b, 40 * SECOND);
+	bench_take_ack(&b, A, 1, 2, 1, 2);
+	bench_stop(&b);
+}
+
+static void
+test_t6_does_not_break_silence(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	OK(bench_address(&b, A, 1, 2, 1, ME));
+	pmul_engine_set_emcon(b.e, b.now, true);
+	bench_pass(&b, 100 * SECOND);
+	OK(bench_data(&b, A, 1, 1, "one"));
+	bench_pass(&b, 100 * SECOND);
+	bench_take_nothing(&b);
+	/* It is heard of afterwards, see test_rx_silence. */
+	pmul_engine_set_emcon(b.e, b.now, false);
+	bench_pass(&b, 20 * SECOND);
+	bench_take_ack(&b, A, 1, 1, 2);
 	bench_stop(&b);
 }
 
@@ -401,6 +533,11 @@ static const struct CMUnitTest tests[] = {
 	T(ack_carries_the_priority_of_the_message),
 	T(nack_is_repeated_when_nobody_reacts_and_not_for_ever),
 	T(nack_is_not_repeated_once_requested_data_comes),
+	T(t5_the_rest_of_a_slow_round_is_not_answered),
+	T(a_slow_round_is_waited_for_once),
+	T(t6_a_transmitter_gone_quiet_is_told_what_is_missing),
+	T(t6_waits_while_the_transmitter_sends_something_else),
+	T(t6_does_not_break_silence),
 	T(nack_is_put_off_by_an_address_pdu),
 	T(ranges_are_written_only_where_they_are_shorter),
 };

@@ -589,6 +589,7 @@ test_submit_refuses_what_makes_no_sense(void **state)
 	struct pmul_submit s = {
 		.msid = 1,
 		.expiry = { BENCH_WALL + 60 },
+		.group = 77,
 		.dests = d,
 		.ndests = 2,
 		.data = "x",
@@ -616,6 +617,7 @@ test_submit_refuses_what_makes_no_sense(void **state)
 	REFUSED(expiry.s, -1, PMUL_EEXPIRED);
 	REFUSED(expiry.s, INT64_C(1) << 32, PMUL_EINVAL);
 	REFUSED(len, 1001, PMUL_ETOOBIG);
+	REFUSED(group, 0, PMUL_EINVAL); /* no pool */
 	d[1].id = ME;
 	REFUSED(ndests, 2, PMUL_EINVAL);
 	d[1].id = B;
@@ -636,6 +638,7 @@ test_submit_refuses_more_than_65535_fragments(void **state)
 	struct pmul_submit s = {
 		.msid = 1,
 		.expiry = { BENCH_WALL + 60 },
+		.group = 77,
 		.dests = &d,
 		.ndests = 1,
 	};

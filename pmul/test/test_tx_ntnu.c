@@ -63,7 +63,7 @@ test_a_conformant_entry_is_the_word_of_the_sender_in_the_header(void **state)
 }
 
 static void
-test_an_entry_that_names_its_acknowledger_is_understood(void **state)
+test_q1_an_entry_that_names_its_acknowledger_is_understood(void **state)
 {
 	struct bench b;
 
@@ -80,7 +80,7 @@ test_an_entry_that_names_its_acknowledger_is_understood(void **state)
 }
 
 static void
-test_so_is_one_with_the_originator_in_the_header(void **state)
+test_q1_so_is_one_with_the_originator_in_the_header(void **state)
 {
 	struct bench b;
 
@@ -176,7 +176,7 @@ test_its_silence_ends_whichever_way_it_speaks(void **state)
 }
 
 static void
-test_no_discard_to_a_static_group_with_such_a_node(void **state)
+test_q2_no_discard_to_a_static_group_with_such_a_node(void **state)
 {
 	struct bench b;
 
@@ -254,7 +254,7 @@ test_its_list_stays_in_one_address_pdu(void **state)
 }
 
 static void
-test_it_is_told_everything_again_and_not_asked(void **state)
+test_q15_it_is_told_everything_again_and_not_asked(void **state)
 {
 	struct bench b;
 
@@ -316,20 +316,102 @@ test_others_are_asked_beside_it(void **state)
 	bench_stop(&b);
 }
 
+/*
+ * It lists all that has not come yet as soon as that is MM or more, and again
+ * with each duplicate: what is still to come is no news.
+ */
+static void
+test_q7_lists_sent_too_early_and_too_often_cost_nothing(void **state)
+{
+	static const uint16_t rest[] = { 2, 3, 4 }, lost[] = { 2 };
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	bench_start(&b);
+	know(&b, B, true);
+	assert_int_equal(bench_submit(&b, 1, 4, 1, B), PMUL_OK);
+	bench_take_address(&b, 1, 1, B);
+	bench_take_data(&b, 1, 1);
+	assert_int_equal(ack(&b, B, B, 1, rest, 3), PMUL_OK);
+	for (unsigned i = 2; i <= 4; i++)
+		bench_take_data(&b, 1, i);
+	bench_take_nothing(&b);
+	/* At the end it means it; said three times, it is served once. */
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ack(&b, B, B, 1, lost, 1), PMUL_OK);
+	bench_take_address(&b, 1, 1, B);
+	bench_take_data(&b, 1, 2);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
+/* A repeated Address_PDU makes it acknowledge again, Data_PDUs do not. */
+static void
+test_q12_a_round_begins_with_what_makes_it_acknowledge(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	started(&b);
+	assert_int_equal(bench_ack(&b, A, 1, 0), PMUL_OK);
+	bench_event(&b, PMUL_EV_ACKED, A, 1);
+	bench_pass(&b, 10 * SECOND); /* its Ack was lost */
+	bench_take_address(&b, 1, 1, B);
+	assert_int_equal(ack(&b, B, B, 1, NULL, 0), PMUL_OK);
+	bench_event(&b, PMUL_EV_ACKED, B, 1);
+	/* The rest of the round is for nobody. */
+	bench_take_address(&b, 1, 0);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
+/* It is silent until the last Data_PDU arrives, however often that takes. */
+static void
+test_q13_the_last_data_pdu_comes_until_it_answers(void **state)
+{
+	static const uint16_t lost[] = { 1 };
+	struct bench b;
+
+	(void)state;
+	bench_init(&b);
+	bench_start(&b);
+	know(&b, B, true);
+	assert_int_equal(bench_submit(&b, 1, 2, 1, B), PMUL_OK);
+	for (int i = 0; i < 3; i++) {
+		bench_take_address(&b, 1, 1, B);
+		bench_take_data(&b, 1, 1);
+		bench_take_data(&b, 1, 2);
+		bench_take_nothing(&b);
+		bench_pass(&b, 40 * SECOND);
+	}
+	bench_take_address(&b, 1, 1, B);
+	bench_take_data(&b, 1, 1);
+	bench_take_data(&b, 1, 2);
+	assert_int_equal(ack(&b, B, B, 1, lost, 1), PMUL_OK);
+	bench_take_address(&b, 1, 1, B);
+	bench_take_data(&b, 1, 1);
+	bench_take_nothing(&b);
+	bench_stop(&b);
+}
+
 #define T(name) cmocka_unit_test(name)
 
 static const struct CMUnitTest tests[] = {
 	T(test_a_conformant_entry_is_the_word_of_the_sender_in_the_header),
-	T(test_an_entry_that_names_its_acknowledger_is_understood),
-	T(test_so_is_one_with_the_originator_in_the_header),
+	T(test_q1_an_entry_that_names_its_acknowledger_is_understood),
+	T(test_q1_so_is_one_with_the_originator_in_the_header),
 	T(test_anything_else_about_whose_word_it_is_is_ignored),
 	T(test_our_own_ack_looped_back_gets_no_answer),
 	T(test_the_same_said_both_ways_counts_once),
 	T(test_its_silence_ends_whichever_way_it_speaks),
-	T(test_no_discard_to_a_static_group_with_such_a_node),
+	T(test_q2_no_discard_to_a_static_group_with_such_a_node),
 	T(test_learnt_in_flight_it_still_gets_no_discard),
 	T(test_its_list_stays_in_one_address_pdu),
-	T(test_it_is_told_everything_again_and_not_asked),
+	T(test_q7_lists_sent_too_early_and_too_often_cost_nothing),
+	T(test_q12_a_round_begins_with_what_makes_it_acknowledge),
+	T(test_q13_the_last_data_pdu_comes_until_it_answers),
+	T(test_q15_it_is_told_everything_again_and_not_asked),
 	T(test_learnt_in_flight_it_is_not_asked_any_more),
 	T(test_others_are_asked_beside_it),
 };

@@ -43,8 +43,8 @@ static const struct smtp_server_config auth_config = {
 static const struct smtp_server_config agreed_config = {
 	.hostname = "gw.example",
 	.extensions = SMTP_EXT_8BITMIME | SMTP_EXT_ENHANCEDSTATUSCODES |
-		      SMTP_EXT_SMTPUTF8 | SMTP_EXT_RRVS | SMTP_EXT_SUBMITTER |
-		      SMTP_EXT_LIMITS,
+		      SMTP_EXT_DSN | SMTP_EXT_SMTPUTF8 | SMTP_EXT_RRVS |
+		      SMTP_EXT_SUBMITTER | SMTP_EXT_LIMITS,
 	.rcpts_max = 3,
 	.commands_max = 60,
 	.errors_max = 8,

@@ -195,7 +195,7 @@ class ExactSMTP(SMTP):
 class Sink:
     """An SMTP server that keeps what it is given, byte for byte."""
 
-    def __init__(self, size=64 * 1024 * 1024):
+    def __init__(self, size=64 * 1024 * 1024, port=None):
         self.messages = []
         self.lock = threading.Lock()
         sink = self
@@ -214,7 +214,7 @@ class Sink:
                 return ExactSMTP(self.handler, data_size_limit=size,
                                  enable_SMTPUTF8=False)
 
-        self.port = free_port()
+        self.port = port or free_port()
         self.server = Server(Handler(), hostname="127.0.0.1", port=self.port)
 
     def start(self):
