@@ -10,7 +10,6 @@ import os
 import re
 import smtplib
 import subprocess
-import time
 
 import pytest
 
@@ -26,6 +25,8 @@ class World:
 
     def __init__(self, kind, directory):
         self.kind = kind
+        # Ids of shore that the near server was stopped before it could note.
+        self.lost = set()
         cert, key = str(directory / "tls.crt"), str(directory / "tls.key")
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
@@ -113,11 +114,10 @@ def once(server, user, word, seconds=30):
     return found[0]
 
 
-def report(content):
-    """Content-Type, and the fields of a DSN: of the message, of each
-    recipient."""
+def report(content, kind="multipart/report"):
+    """A DSN, and its fields: of the message, of each recipient."""
     m = email.message_from_bytes(content, policy=email.policy.default)
-    assert m.get_content_type() == "multipart/report"
+    assert m.get_content_type() == kind
     parts = m.get_payload()[1].get_payload()
     return m, parts[0], parts[1:]
 
@@ -150,9 +150,16 @@ def test_tls_is_used_wherever_it_is_offered(world):
         elif world.kind == "exim":
             mark = "=> a@ship1" if out else "<= ops@"
             assert re.search(rf"(?m){mark}.* X=TLS", log)
+        elif out:
+            assert re.search("mta tls ciphers=TLS", log)
         else:
-            mark = "mta" if out else "smtp"
-            assert re.search(rf"{mark} tls ciphers=TLS", log)
+            # Debian's OpenSMTPD offers TLS and fails at the handshake: it
+            # keeps the key where OpenSSL 3 does not ask for it.  The mail
+            # comes in the clear then.
+            assert 'disconnected reason="io-error: error:0A' in log
+            tried = world.ship.events("smtp.tls")
+            assert tried and all('why="TLS: tlsv1 alert internal error"'
+                                 in line for line in tried)
 
 
 def test_octets_above_127_arrive(world):
@@ -232,17 +239,21 @@ def test_success_is_reported_by_the_last_server_that_knows_dsn(world):
                ["ENVID=QQ+2B7", "RET=HDRS"],
                ["NOTIFY=SUCCESS,FAILURE", f"ORCPT=rfc822;alias+2B1@{FAR}"])
     once(world.far, "a", b"wish")
-    # Exim repeats the xtext as it came.
-    envid = "QQ+2B7" if world.kind == "exim" else "QQ+7"
-    got = world.near.find("ops", envid.encode(), 10)
+    got = world.near.find("ops", b"Subject: wish", 10)
     assert len(got) == 1
-    m, whole, (one,) = report(got[0])
-    assert whole["Original-Envelope-Id"] == envid
-    assert f"alias+1@{FAR}" in one["Original-Recipient"]
+    m, whole, (one,) = report(got[0], "multipart/mixed" if world.kind ==
+                              "opensmtpd" else "multipart/report")
+    # Exim repeats the xtext as it came; OpenSMTPD passes the parameters on
+    # but names neither in its reports.
+    assert (whole["Original-Envelope-Id"], one["Original-Recipient"]) == {
+        "postfix": ("QQ+7", f"rfc822;alias+1@{FAR}"),
+        "exim": ("QQ+2B7", f"rfc822;alias+2B1@{FAR}"),
+        "opensmtpd": (None, None)}[world.kind]
+    assert "ENVID=QQ+2B7" in world.ship.events("mule.received")[-1]
     assert one["Action"] in ("delivered", "relayed")
     # Written by the far server itself: every hop passed the wish on.
     assert whole["Reporting-MTA"].endswith("mx.ship1.example.mil")
-    assert m["Return-Path"] == "<>"
+    assert m["Return-Path"] == (None if world.kind == "opensmtpd" else "<>")
     assert b"Text." not in m.get_payload()[2].as_bytes()
 
 
@@ -274,7 +285,10 @@ def test_a_refused_recipient_is_reported_once_and_the_others_served(world):
 def test_the_null_sender_stays_null_and_is_never_answered(world):
     world.send([f"a@{FAR}"], message(b"null"), sender="")
     got = once(world.far, "a", b"null")
-    assert got.lower().startswith(b"return-path: <>")
+    # OpenSMTPD leaves the field out.
+    assert got.startswith(b"Delivered-To: " if world.kind == "opensmtpd"
+                          else b"Return-Path: <>\n" if world.kind == "postfix"
+                          else b"Return-path: <>\n")
     failed = len(world.ship.events("smtp.failed"))
     counts = [len(s.mail(u)) for s in (world.near, world.far)
               for u in ("ops", "a", "b")]
@@ -299,30 +313,80 @@ def test_a_temporary_refusal_is_tried_again(world):
     assert len([m for m in world.far.mail("b") if b"Subject: shy\n" in m]) == 1
 
 
+def accepted(gateway):
+    """Ids of what the server next to a gateway has handed over to it."""
+    return [re.search(r"message=(\d+)", line).group(1)
+            for line in gateway.events("smtp.accepted")
+            if "helo=mx." in line or 'helo="mx.' in line]
+
+
+def in_flight(ship):
+    """Tells, of ship ids, which may be delivered twice if the connections of
+    this moment break: received, and not known to be delivered."""
+    def ids(event):
+        return {re.search(r"message=(\d+)", line).group(1)
+                for line in ship.events(event)}
+    delivered, received = ids("smtp.delivered"), ids("mule.received")
+    # Stored and not yet logged is in flight as well.
+    return lambda i: i not in delivered and (
+        i in received or i not in ids("mule.received"))
+
+
+def copies(server, user):
+    """Of each mid- message there: number, shore id, ship id."""
+    found = []
+    for m in server.mail(user):
+        number = re.search(rb"(?m)^Subject: mid-(\d+)-$", m)
+        if number:
+            shore = re.search(rb"by shore\.example\.mil with \w+ id (\d+)", m)
+            ship = re.search(rb"via ACP142 id (\d+)", m)
+            found.append((int(number.group(1)), shore.group(1).decode(),
+                          ship.group(1).decode()))
+    return found
+
+
 def test_servers_and_gateways_restart_in_the_middle(world):
+    """Everything arrives, and twice only what a kill has left undecided."""
     n = 200 if LONG else 30
+    before = set(accepted(world.shore))
+    broken = []
     for i in range(n):
         if i == n // 3:
-            world.far.restart()
+            world.far.pause()
+            broken.append(in_flight(world.ship))
+            world.far.start()
         if i == n // 2:
             world.shore.stop()
+            # What it took it has said so: a stop in order repeats nothing.
+            wait_for(lambda: set(world.near.handed_over()) ==
+                     set(accepted(world.shore)), 10, "all answered")
             world.shore.start()
         if i == 2 * n // 3:
             world.ship.kill()
+            broken.append(in_flight(world.ship))
             world.ship.start()
         world.send([f"b@{FAR}"], message(b"mid-%d-" % i))
-    world.near.restart()
-
-    def arrived():
-        return [int(x) for m in world.far.mail("b") for x in
-                re.findall(rb"(?m)^Subject: mid-(\d+)-$", m)]
+    world.near.pause()
+    world.lost = set(accepted(world.shore)) - set(world.near.handed_over())
+    # Exim ends the deliveries that it has begun, the others break them off.
+    assert world.kind != "exim" or not world.lost
+    world.near.start()
 
     def all_there():
         world.near.flush()
-        time.sleep(0.3)
-        return set(arrived()) == set(range(n))
+        return {c[0] for c in copies(world.far, "b")} == set(range(n))
     wait_for(all_there, 60, "all of them")
-    assert sorted(arrived()) == list(range(n))
+    world.quiet()
+    got = copies(world.far, "b")
+    taken = set(accepted(world.shore)) - before
+    number = {shore: i for i, shore, _ in got}
+    assert set(number) == taken
+    assert sorted(number[i] for i in taken - world.lost) == list(range(n))
+    # One number by radio for each, even when the receiver was killed.
+    assert len({(shore, ship) for _, shore, ship in got}) == len(taken)
+    for ship in {c[2] for c in got}:
+        times = [c[2] for c in got].count(ship)
+        assert times == 1 or times == 2 and any(b(ship) for b in broken)
 
 
 def far_ids(gateway):
@@ -342,13 +406,10 @@ def test_queues_and_logs_agree_at_the_end(world):
     world.quiet()
     for server, gateway in ((world.near, world.shore),
                             (world.far, world.ship)):
-        accepted = [re.search(r"message=(\d+)", line).group(1)
-                    for line in gateway.events("smtp.accepted")
-                    if "helo=client.example" not in line
-                    and 'helo="client.example"' not in line]
-        handed = set(server.handed_over())
-        assert len(accepted) == len(set(accepted))
-        assert handed == set(accepted)
+        taken = accepted(gateway)
+        assert len(taken) == len(set(taken))
+        assert set(server.handed_over()) == set(taken) - (
+            world.lost if gateway is world.shore else set())
         ids = far_ids(gateway)
         received = re.findall(server.received, server.log())
         # One queue id of theirs belongs to one message of ours.
