@@ -200,23 +200,40 @@ def test_chunks_arrive_joined(world):
         assert body_of(got) == b".\n..\nText.\n" * 100
 
 
-def test_binary_mail_is_refused_or_reported_where_it_cannot_go(world):
-    """None of the three takes BINARYMIME: it ends in a notification."""
-    content = message(b"binary", b"", b"MIME-Version: 1.0\nContent-Type: "
-                      b"application/octet-stream\nContent-Transfer-Encoding: "
-                      b"binary\n") + b"\0\r\n\n\r\xff.\r"
+def send_binary(world, content):
     with smtplib.SMTP("127.0.0.1", world.shore.port, timeout=30) as s:
         s.ehlo("client.example")
         assert s.mail(f"b@{NEAR}", ["BODY=BINARYMIME"])[0] == 250
         assert s.rcpt(f"b@{FAR}")[0] == 250
         s.send(b"BDAT %d LAST\r\n" % len(content) + content)
         assert s.getreply()[0] == 250
+
+
+def test_binary_mail_is_converted_for_servers_that_do_not_take_it(world):
+    octets = b"\0\r\n\n\r\xff.\r"
+    send_binary(world, message(
+        b"octets", b"", b"MIME-Version: 1.0\nContent-Type: application/"
+        b"octet-stream\nContent-Transfer-Encoding: binary\n") + octets)
+    got = email.message_from_bytes(once(world.far, "b", b"octets"),
+                                   policy=email.policy.default)
+    assert got["Content-Transfer-Encoding"] == "base64"
+    assert got.get_content() == octets
+
+
+def test_what_may_not_be_converted_is_reported(world):
+    """None of the three takes BINARYMIME, and a signature would break."""
+    send_binary(world, message(
+        b"signed", b"", b'MIME-Version: 1.0\nContent-Type: multipart/signed; '
+        b'boundary=b; protocol="application/x"; micalg=x\n')
+        + b"--b\r\n\r\nText \0.\r\n--b\r\nContent-Type: application/x\r\n"
+        b"\r\nx\r\n--b--\r\n")
     got, = world.near.find("b", b"Status: 5.6.")
     _, whole, (one,) = report(got)
     assert whole["Reporting-MTA"] == "dns; ship1.example.mil"
     assert one["Action"] == "failed"
+    assert one["Status"] == "5.6.3"
     assert one["Final-Recipient"].endswith(f"b@{FAR}")
-    assert not [m for m in world.far.mail("b") if b"Subject: binary" in m]
+    assert not [m for m in world.far.mail("b") if b"Subject: signed" in m]
 
 
 def test_commands_in_one_segment_are_all_answered(world):
