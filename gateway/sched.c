@@ -332,11 +332,28 @@ struct ending {
 	struct sched_hop *hop;
 	struct delivery *delivery;
 	char *remote;
-	bool told; /* logged and counted, at the first try */
+	int64_t retry_at; /* the first of its recipients; 0: none */
+	bool told;        /* logged and counted, at the first try */
 	struct notified notified;
 };
 
 static void settle(struct ending *e);
+
+/* Look for due work in so long, unless that is to happen before. */
+static void
+look_in(struct sched *s, uint64_t ms)
+{
+	if (s->timer_open && uv_timer_get_due_in(&s->timer) > ms)
+		uv_timer_start(&s->timer, s->timer.timer_cb, ms, LOOK_MS);
+}
+
+void
+sched_due_at(struct sched *s, int64_t at_s)
+{
+	int64_t wait_s = at_s - clock_wall_s();
+
+	look_in(s, wait_s > 0 ? (uint64_t)wait_s * 1000 : 1);
+}
 
 static void
 ending_end(struct ending *e)
@@ -398,6 +415,8 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 	}
 	if (rc == QUEUE_OK)
 		notify_committed(h->sched->gw, &e->notified);
+	if (e->retry_at != 0)
+		sched_due_at(h->sched, e->retry_at);
 	ending_end(e);
 	if (h->more)
 		ask(h);
@@ -450,6 +469,8 @@ add_outcome(struct ending *e, struct queue_txn *t, struct delivery_rcpt *r)
 		at = flow_retry_at(&gw->cfg->smtp, r->attempts, clock_wall_s(),
 		    gateway_random(gw, UINT32_MAX));
 		rc = queue_txn_defer(t, r->id, at, r->outcome.text);
+		if (e->retry_at == 0 || at < e->retry_at)
+			e->retry_at = at;
 		break;
 	}
 	if (!e->told) {
@@ -481,6 +502,7 @@ settle(struct ending *e)
 	struct queue_txn *t = queue_txn_new();
 	int rc = t == NULL ? QUEUE_ENOMEM : QUEUE_OK;
 
+	e->retry_at = 0;
 	for (size_t i = 0; rc == QUEUE_OK && i < d->nrcpts; i++)
 		rc = add_outcome(e, t, &d->rcpts[i]);
 	if (rc != QUEUE_OK) {
@@ -541,6 +563,7 @@ sched_hop_failed(struct sched_hop *h, const char *why)
 	h->failures++;
 	h->blocked_until_us = clock_now().mono.us + (uint64_t)wait_s * 1000000;
 	hop_return_work(h);
+	look_in(h->sched, (uint64_t)wait_s * 1000);
 	log_event(GW_LOG_WARN, "smtp.unreachable",
 	    "hop=%s why=\"%s\" failures=%u retry_s=%" PRId64, h->name, why,
 	    h->failures, wait_s);
@@ -585,14 +608,16 @@ sched_work(struct sched *s, const char *hop)
 		ask(h);
 }
 
-void
-sched_due_at(struct sched *s, int64_t at_s)
+/* A hop that is left alone has its work back in the queue: look then. */
+static void
+look_unblocked(struct sched *s)
 {
-	int64_t wait_s = at_s - clock_wall_s();
-	uint64_t ms = wait_s > 0 ? (uint64_t)wait_s * 1000 : 0;
+	uint64_t now = clock_now().mono.us;
+	struct sched_hop *h;
 
-	if (s->timer_open && ms < uv_timer_get_due_in(&s->timer))
-		uv_timer_start(&s->timer, s->timer.timer_cb, ms, LOOK_MS);
+	TAILQ_FOREACH (h, &s->hops, entry)
+		if (h->blocked_until_us > now)
+			look_in(s, (h->blocked_until_us - now) / 1000 + 1);
 }
 
 static void
@@ -600,7 +625,6 @@ on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
 {
 	struct sched *s = ctx;
 	int64_t now_s = clock_wall_s();
-	uint64_t ms = LOOK_MS;
 
 	s->looking = false;
 	if (!s->timer_open)
@@ -610,12 +634,9 @@ on_due(void *ctx, int rc, const char *const *hops, size_t n, int64_t next_at)
 		sched_late_look(&s->late, now_s);
 	for (size_t i = 0; rc == QUEUE_OK && i < n; i++)
 		sched_work(s, hops[i]);
-	if (next_at != 0 && next_at <= now_s)
-		ms = 1;
-	else if (next_at != 0 && (uint64_t)(next_at - now_s) < LOOK_MS / 1000)
-		ms = (uint64_t)(next_at - now_s) * 1000;
-	if (uv_timer_get_due_in(&s->timer) > ms)
-		uv_timer_start(&s->timer, s->timer.timer_cb, ms, LOOK_MS);
+	if (next_at != 0)
+		sched_due_at(s, next_at);
+	look_unblocked(s);
 }
 
 static void

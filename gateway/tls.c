@@ -250,7 +250,8 @@ result(struct tls *t, int rc)
 	default: break;
 	}
 	verified = SSL_get_verify_result(t->ssl);
-	if (!SSL_is_server(t->ssl) && verified != X509_V_OK) {
+	if ((SSL_get_verify_mode(t->ssl) & SSL_VERIFY_PEER) != 0 &&
+	    !SSL_is_server(t->ssl) && verified != X509_V_OK) {
 		snprintf(t->error, sizeof(t->error), "certificate: %s",
 		    X509_verify_cert_error_string(verified));
 		ERR_clear_error();

@@ -1,67 +1,13 @@
 """What peers and operators get wrong: counted, kept, named, and no more."""
 import json
 import os
-import socket
 import struct
 import subprocess
 
 import pytest
 
 from muleteer import BUILD, Fleet, wait_for
-
-SOURCE = 0x0a8e00ee  # a node nobody configured
-GROUP = 0xef8e0001
-
-
-def fletcher(pdu):
-    pdu = bytearray(pdu)
-    pdu[6:8] = b"\0\0"
-    c0 = c1 = 0
-    for octet in pdu:
-        c0 = (c0 + octet) % 255
-        c1 = (c1 + c0) % 255
-    t = len(pdu) - 7
-    pdu[6] = (t * c0 - c1) % 255
-    pdu[7] = (c1 - (t + 1) * c0) % 255
-    return bytes(pdu)
-
-
-def pdu(kind, word, rest, source=SOURCE, priority=6):
-    return fletcher(struct.pack(">HBBHHI", 12 + len(rest), priority, kind,
-                                word, 0, source) + rest)
-
-
-def address(msid, total, dest, expiry=0x7fffffff, source=SOURCE):
-    return pdu(2, total, struct.pack(">IIHHII", msid, expiry, 1, 0, dest, 1),
-               source)
-
-
-def data(msid, seq, fragment, source=SOURCE):
-    return pdu(0, seq, struct.pack(">I", msid) + fragment, source)
-
-
-class Station:
-    """A P_MUL node made of a few lines, on the emulated channel."""
-
-    def __init__(self, port):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.settimeout(10)
-        self.send(b"", kind=1)
-        self.socket.recv(100)
-
-    def send(self, payload, kind=2):
-        self.socket.send(b"MLNK" + bytes([1, kind, 0, 0])
-                         + struct.pack(">IHHI", SOURCE, 2754, 2753, GROUP)
-                         + payload)
-
-    def receive(self):
-        """The next PDU addressed to us."""
-        while True:
-            frame = self.socket.recv(70000)
-            if frame[5] == 2:
-                return frame[20:]
-
+from station import SOURCE, Station, address, data, pdu
 
 def mulectl(gateway, *args):
     return subprocess.run(

@@ -7,6 +7,7 @@ namespace ends everything in it.  Needs root.
 import os
 import re
 import shutil
+import signal
 import smtplib
 import subprocess
 
@@ -64,6 +65,11 @@ exec chroot . /bin/sh -c 'echo world; exec sleep 1000000'
 """
 
 
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(child) for child in f.read().split()]
+
+
 class MailServer:
     """One server: its own domain goes into maildirs, the rest to the relay.
 
@@ -72,6 +78,12 @@ class MailServer:
     """
 
     def __init__(self, directory, domain, relay, tls=None):
+        if os.geteuid() != 0:
+            raise RuntimeError("mail servers need root, for their users and "
+                               "namespaces: run the tests as root")
+        for name in ("exim4", "smtpd"):
+            if not os.access(os.path.join(TREE, "usr/sbin", name), os.X_OK):
+                raise RuntimeError(f"no {name} in {TREE}: run .ci/fetch-mta")
         self.directory = os.path.join(directory, f"{self.kind}-{domain}")
         self.domain = domain
         self.relay = relay
@@ -91,6 +103,8 @@ class MailServer:
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
         os.chmod(path, mode)
+        # Postfix does not trust a file that has just been changed: 2 s.
+        os.utime(path, (1e9, 1e9))
 
     def make_directory(self, name, user, mode=0o755):
         path = self.path(name)
@@ -135,7 +149,7 @@ class MailServer:
         return run.stdout
 
     def enter(self):
-        return ["nsenter", "-t", self.init, "-m", "-p", "-r", "-w"]
+        return ["nsenter", "-t", str(self.init), "-m", "-p", "-r", "-w"]
 
     def open_world(self):
         self.world = subprocess.Popen(
@@ -147,9 +161,7 @@ class MailServer:
         line = self.world.stdout.readline()
         if line != b"world\n":
             raise RuntimeError(line + self.world.stdout.read())
-        pid = self.world.pid
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-            self.init = f.read().split()[0]
+        self.init = children(self.world.pid)[0]
 
     def start(self):
         if self.world is None:
@@ -175,9 +187,27 @@ class MailServer:
         return self
 
     def pause(self):
-        """Stop the server as an operator would; its world stays."""
-        self.halt()
+        """Stop the server as an operator would; its world stays, empty."""
+        self.halt(children(self.server.pid)[0])
         self.server.wait(20)
+        wait_for(lambda: not self.running(), 20, f"{self.kind} has ended")
+
+    def running(self):
+        """The processes of the world, without the first and the dead."""
+        proc = f"/proc/{self.init}/root/proc"
+        found = []
+        for pid in os.listdir(proc):
+            try:
+                with open(f"{proc}/{pid}/stat", encoding="utf-8") as f:
+                    state = f.read().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                continue
+            if pid.isdigit() and pid != "1" and state != "Z":
+                found.append(pid)
+        return found
+
+    def halt(self, daemon):
+        os.kill(daemon, signal.SIGTERM)
 
     def restart(self):
         self.pause()
@@ -275,6 +305,7 @@ smtpd_tls_loglevel = 1
 smtputf8_enable = no
 smtp_destination_rate_delay = 0
 minimal_backoff_time = 1s
+maximal_backoff_time = 1s
 queue_run_delay = 1s
 smtpd_client_connection_rate_limit = 0
 """
@@ -327,11 +358,6 @@ postlog unix-dgram n - n - 1 postlogd
             self.make_directory(f"var/spool/postfix/{d}", "postfix", 0o700)
         self.make_directory("var/lib/postfix", "postfix", 0o700)
 
-    def halt(self):
-        with open(self.path("var/spool/postfix/pid/master.pid"),
-                  encoding="ascii") as f:
-            self.inside("kill", "-TERM", f.read().strip())
-
     def flush(self):
         self.inside("postqueue", "-c", "/etc/postfix", "-f")
 
@@ -360,6 +386,7 @@ message_size_limit = 30M
 smtp_accept_max_per_connection = 1000
 smtp_accept_queue_per_connection = 1000
 rfc1413_query_timeout = 0s
+notifier_socket =
 never_users =
 keep_environment =
 bounce_return_size_limit = 20K
@@ -431,9 +458,15 @@ begin retry
         self.make_directory("var/spool/exim4", "Debian-exim", 0o750)
         self.make_directory("var/log/exim4", "Debian-exim", 0o750)
 
-    def halt(self):
-        pids = self.inside("pgrep", "-o", "-x", "exim4").split()
-        self.inside("kill", "-TERM", pids[0])
+    def halt(self, daemon):
+        # Its sessions would live on, with the old configuration.
+        sessions = children(daemon)
+        super().halt(daemon)
+        for pid in sessions:
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
 
     def flush(self):
         self.inside("/opt/usr/sbin/exim4", "-qff")
@@ -475,10 +508,6 @@ class OpenSmtpd(MailServer):
         self.write("etc/smtpd.conf", text, 0o600)
         self.make_directory("var/spool/smtpd", "root", 0o711)
         self.make_directory("var/lib/opensmtpd/empty", "root")
-
-    def halt(self):
-        pids = self.inside("pgrep", "-o", "-x", "smtpd").split()
-        self.inside("kill", "-TERM", pids[0])
 
     def control(self, *args):
         """smtpctl, with the group that its installation would give it."""
