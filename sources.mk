@@ -75,6 +75,7 @@ GATEWAY_SRC := \
 	gateway/clock.c \
 	gateway/control.c \
 	gateway/convert.c \
+	gateway/delivery.c \
 	gateway/dial.c \
 	gateway/dns.c \
 	gateway/flow.c \
