@@ -72,8 +72,8 @@ delivery_set_rest(struct delivery *d, enum outcome_type type,
 }
 
 void
-delivery_log(const struct delivery *d, const struct delivery_rcpt *r,
-    const char *remote, int64_t next_at)
+delivery_log(
+    const struct delivery *d, const struct delivery_rcpt *r, const char *remote)
 {
 	static const char *const names[] = {
 		[OUTCOME_NONE] = "smtp.deferred",
@@ -90,6 +90,6 @@ delivery_log(const struct delivery *d, const struct delivery_rcpt *r,
 	    names[r->outcome.type],
 	    "message=%" PRIu64 " to=\"%s\" hop=%s status=%s attempts=%u "
 	    "next=%" PRId64 " reply=\"%s\"",
-	    d->message, to, remote, r->outcome.status, r->attempts + 1, next_at,
-	    r->outcome.text);
+	    d->message, to, remote, r->outcome.status, r->attempts + 1,
+	    r->next_at, r->outcome.text);
 }

@@ -33,6 +33,7 @@ struct delivery_rcpt {
 	char *line; /* "<path>[ SP params]" */
 	uint32_t attempts;
 	struct outcome outcome;
+	int64_t next_at; /* deferred: when it is tried again */
 };
 
 /* One message on its way to one next hop. */
@@ -58,7 +59,7 @@ void delivery_set_rest(struct delivery *d, enum outcome_type type,
     const char *status, const char *text, bool replied);
 /* One line in the log: how it ended for r at remote, and when it goes on. */
 void delivery_log(const struct delivery *d, const struct delivery_rcpt *r,
-    const char *remote, int64_t next_at);
+    const char *remote);
 void delivery_free(struct delivery **d);
 
 #endif

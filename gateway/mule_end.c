@@ -22,7 +22,6 @@ struct ending {
 	uint64_t transmission, message;
 	uint32_t node, msid;
 	bool acked;
-	bool told;                 /* logged and counted, at the first try */
 	struct delivery *delivery; /* for the notification */
 	struct notified notified;
 };
@@ -76,6 +75,30 @@ later(struct ending *e)
 		uv_timer_start(&s->retry, on_retry, RETRY_MS, 0);
 }
 
+/* It is on the disk. */
+static void
+tell(const struct ending *e)
+{
+	struct gateway *gw = e->set->link->gw;
+	const struct cfg_node *node = cfg_node_by_id(gw->cfg, e->node);
+	const struct delivery *d = e->delivery;
+
+	*(e->acked ? &gw->stats.relayed : &gw->stats.gave_up) += d->nrcpts;
+	for (size_t i = 0; i < d->nrcpts; i++) {
+		char to[300];
+
+		log_vis(to, sizeof(to), d->rcpts[i].line,
+		    strcspn(d->rcpts[i].line, " "));
+		log_event(e->acked ? GW_LOG_INFO : GW_LOG_WARN,
+		    e->acked ? "mule.relayed" : "mule.failed",
+		    "message=%" PRIu64 " to=\"%s\" link=%s node=%s "
+		    "msid=%" PRIu32 " status=%s",
+		    e->message, to, e->set->link->cfg->name,
+		    node != NULL ? node->name : "?", e->msid,
+		    d->rcpts[i].outcome.status);
+	}
+}
+
 static void
 on_committed(void *ctx, int rc, const struct queue_result *res)
 {
@@ -85,6 +108,8 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 	(void)res;
 	s->running--;
 	if (rc == QUEUE_OK || rc == QUEUE_ENOTFOUND) {
+		if (e->delivery != NULL)
+			tell(e);
 		if (rc == QUEUE_OK)
 			notify_committed(s->link->gw, &e->notified);
 		delivery_free(&e->delivery);
@@ -100,43 +125,6 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 }
 
 /* --- the transaction --- */
-
-static void
-log_ending(const struct ending *e, const struct queue_message *m)
-{
-	struct gateway *gw = e->set->link->gw;
-	const struct cfg_node *node = cfg_node_by_id(gw->cfg, e->node);
-
-	for (size_t i = 0; i < m->nrcpts; i++) {
-		char to[300];
-
-		log_vis(to, sizeof(to), m->rcpts[i].line,
-		    strcspn(m->rcpts[i].line, " "));
-		log_event(e->acked ? GW_LOG_INFO : GW_LOG_WARN,
-		    e->acked ? "mule.relayed" : "mule.failed",
-		    "message=%" PRIu64 " to=\"%s\" link=%s node=%s "
-		    "msid=%" PRIu32 " status=%s",
-		    e->message, to, e->set->link->cfg->name,
-		    node != NULL ? node->name : "?", e->msid,
-		    e->acked ? "2.0.0" : "4.4.7");
-	}
-}
-
-/* Once, however often the commit is tried. */
-static void
-tell(struct ending *e, const struct queue_message *m)
-{
-	struct gateway *gw = e->set->link->gw;
-
-	if (e->told)
-		return;
-	e->told = true;
-	log_ending(e, m);
-	if (e->acked)
-		gw->stats.relayed += m->nrcpts;
-	else
-		gw->stats.gave_up += m->nrcpts;
-}
 
 static void
 on_notified(void *ctx, int rc, struct queue_txn *t, const struct notified *n)
@@ -182,7 +170,6 @@ on_message(
 		on_committed(e, rc, NULL);
 		return;
 	}
-	tell(e, m);
 	t = queue_txn_new();
 	e->delivery = delivery_from(m);
 	rc = QUEUE_ENOMEM;

@@ -267,7 +267,6 @@ struct ending {
 	struct delivery *delivery;
 	char *remote;
 	int64_t retry_at; /* the first of its recipients; 0: none */
-	bool told;        /* logged and counted, at the first try */
 	struct notified notified;
 };
 
@@ -336,6 +335,26 @@ redo_later(struct ending *e, int rc)
 		uv_timer_start(&s->redo, on_redo, REDO_MS, 0);
 }
 
+/* It is on the disk. */
+static void
+tell(const struct ending *e)
+{
+	struct stats *stats = &e->hop->sched->gw->stats;
+
+	for (size_t i = 0; i < e->delivery->nrcpts; i++) {
+		const struct delivery_rcpt *r = &e->delivery->rcpts[i];
+
+		switch (r->outcome.type) {
+		case OUTCOME_DELIVERED: stats->delivered++; break;
+		case OUTCOME_FAILED: stats->failed++; break;
+		case OUTCOME_NONE:
+		case OUTCOME_LATE:
+		case OUTCOME_DEFERRED: stats->deferred++; break;
+		}
+		delivery_log(e->delivery, r, e->remote);
+	}
+}
+
 static void
 on_committed(void *ctx, int rc, const struct queue_result *res)
 {
@@ -347,6 +366,7 @@ on_committed(void *ctx, int rc, const struct queue_result *res)
 		redo_later(e, rc);
 		return;
 	}
+	tell(e);
 	if (rc == QUEUE_OK)
 		notify_committed(h->sched->gw, &e->notified);
 	if (e->retry_at != 0)
@@ -361,34 +381,19 @@ static int
 add_outcome(struct ending *e, struct queue_txn *t, struct delivery_rcpt *r)
 {
 	struct gateway *gw = e->hop->sched->gw;
-	int64_t at = 0;
-	uint64_t *count = &gw->stats.deferred;
-	int rc = QUEUE_OK;
 
 	switch (r->outcome.type) {
 	case OUTCOME_DELIVERED:
-		count = &gw->stats.delivered;
-		rc = queue_txn_finish(t, r->id);
-		break;
-	case OUTCOME_FAILED:
-		count = &gw->stats.failed;
-		rc = queue_txn_finish(t, r->id);
-		break;
+	case OUTCOME_FAILED: return queue_txn_finish(t, r->id);
 	case OUTCOME_NONE:
 	case OUTCOME_LATE:
-	case OUTCOME_DEFERRED:
-		at = flow_retry_at(&gw->cfg->smtp, r->attempts, clock_wall_s(),
-		    gateway_random(gw, UINT32_MAX));
-		rc = queue_txn_defer(t, r->id, at, r->outcome.text);
-		if (e->retry_at == 0 || at < e->retry_at)
-			e->retry_at = at;
-		break;
+	case OUTCOME_DEFERRED: break;
 	}
-	if (!e->told) {
-		(*count)++;
-		delivery_log(e->delivery, r, e->remote, at);
-	}
-	return rc;
+	r->next_at = flow_retry_at(&gw->cfg->smtp, r->attempts, clock_wall_s(),
+	    gateway_random(gw, UINT32_MAX));
+	if (e->retry_at == 0 || r->next_at < e->retry_at)
+		e->retry_at = r->next_at;
+	return queue_txn_defer(t, r->id, r->next_at, r->outcome.text);
 }
 
 /* The notification has been added to the transaction, or none was due. */
@@ -421,7 +426,6 @@ settle(struct ending *e)
 		redo_later(e, rc);
 		return;
 	}
-	e->told = true;
 	notify_delivery(e->hop->sched->gw, d, e->remote, t, on_notified, e);
 }
 

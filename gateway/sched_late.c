@@ -27,13 +27,28 @@ struct expiry {
 };
 
 static void
+tell(const struct expiry *e)
+{
+	for (size_t i = 0; i < e->delivery->nrcpts; i++) {
+		const struct delivery_rcpt *r = &e->delivery->rcpts[i];
+
+		if (r->outcome.type != OUTCOME_FAILED)
+			continue;
+		e->late->gw->stats.failed++;
+		delivery_log(e->delivery, r, "expired");
+	}
+}
+
+static void
 expired_committed(void *ctx, int rc, const struct queue_result *res)
 {
 	struct expiry *e = ctx;
 
 	(void)res;
-	if (rc == QUEUE_OK)
+	if (rc == QUEUE_OK) {
+		tell(e);
 		notify_committed(e->late->gw, &e->notified);
+	}
 	e->late->running--;
 	delivery_free(&e->delivery);
 	free(e);
@@ -66,11 +81,8 @@ expire(struct sched_late *l, const struct queue_message *m)
 	if (rc == 0)
 		delivery_set_rest(d, OUTCOME_FAILED, "4.4.7",
 		    "not delivered before the message expired", false);
-	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++) {
-		l->gw->stats.failed++;
-		delivery_log(d, &d->rcpts[i], "expired", 0);
+	for (size_t i = 0; rc == 0 && i < d->nrcpts; i++)
 		rc = queue_txn_finish(t, d->rcpts[i].id);
-	}
 	if (rc != 0) {
 		queue_txn_free(&t);
 		delivery_free(&d);

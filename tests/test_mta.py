@@ -384,6 +384,12 @@ def test_servers_and_gateways_restart_in_the_middle(world):
             world.ship.start()
         world.send([f"b@{FAR}"], message(b"mid-%d-" % i))
     world.near.pause()
+
+    # What had been sent whole may still be on its way to shore's disk.
+    def over():
+        now = world.shore.status()
+        return not now["smtp"]["sessions_in"] and not now["queue"]["pending"]
+    wait_for(over, 20, "shore has seen the end of all sessions")
     world.lost = set(accepted(world.shore)) - set(world.near.handed_over())
     # Exim ends the deliveries that it has begun, the others break them off.
     assert world.kind != "exim" or not world.lost
