@@ -60,6 +60,8 @@ struct smtp_in {
 	size_t nlisteners;
 	TAILQ_HEAD(conn_list, conn) conns;
 	size_t nconns;
+	uint64_t turned_away;
+	struct log_limit full_limit;
 	unsigned open; /* listeners and connections */
 	void (*closed)(void *ctx);
 	void *closed_ctx;
@@ -164,13 +166,14 @@ on_timer(uv_timer_t *t)
 		pump(c);
 		return;
 	}
-	/* The second time it does not even take our farewell. */
-	if (c->ended) {
+	/* No farewell in a handshake, nor for who did not take the first. */
+	if (c->ended || c->shaking) {
 		conn_close(c);
 		return;
 	}
 	if (!c->intake.committing && !c->login.working)
 		smtp_server_timeout(c->server);
+	arm(c);
 	pump(c);
 }
 
@@ -224,6 +227,7 @@ start_tls(struct conn *c)
 {
 	c->starttls = false;
 	c->shaking = true;
+	arm(c);
 	if (stream_start_tls(c->stream, c->listener->tls, NULL) != 0)
 		conn_close(c);
 }
@@ -313,7 +317,9 @@ on_ready(void *ctx)
 
 	if (c->closing)
 		return;
-	arm(c);
+	/* A handshake has its time once, not once for each octet. */
+	if (!c->shaking)
+		arm(c);
 	pump(c);
 }
 
@@ -397,18 +403,35 @@ sessions_of(const struct smtp_in *s, const char *peer)
 	return n;
 }
 
-/* A connection that is one too many gets one line and is closed. */
-static void
-turn_away_if_full(struct conn *c)
+static bool
+is_full(const struct smtp_in *s, const char *peer)
 {
-	const struct cfg_smtp *cfg = &c->in->gw->cfg->smtp;
+	const struct cfg_smtp *cfg = &s->gw->cfg->smtp;
 
-	if (c->in->nconns <= cfg->max_sessions &&
-	    sessions_of(c->in, c->intake.peer) <= cfg->max_sessions_per_peer)
+	return s->nconns > cfg->max_sessions ||
+	       sessions_of(s, peer) > cfg->max_sessions_per_peer;
+}
+
+/*
+ * One too many gets one line at once and is closed; not even that where the
+ * line would need a handshake, because only what is short has no limit.
+ */
+static void
+turn_away(struct conn *c)
+{
+	struct smtp_in *s = c->in;
+
+	s->turned_away++;
+	if (log_allowed(&s->full_limit, clock_now().mono))
+		log_event(GW_LOG_WARN, "smtp.full",
+		    "peer=%s sessions=%zu total=%" PRIu64, c->intake.peer,
+		    s->nconns, s->turned_away);
+	if (c->listener->cfg->implicit_tls) {
+		conn_close(c);
 		return;
-	log_event(GW_LOG_WARN, "smtp.full", "peer=%s sessions=%zu",
-	    c->intake.peer, c->in->nconns);
+	}
 	smtp_server_busy(c->server);
+	pump(c);
 }
 
 /* An answer was given, or there is nobody left to hear it. */
@@ -472,9 +495,7 @@ begin(struct conn *c)
 {
 	const struct cfg_listen *cfg = c->listener->cfg;
 
-	if (c->ended) {
-		pump(c);
-	} else if (cfg->implicit_tls) {
+	if (cfg->implicit_tls) {
 		start_tls(c);
 	} else if (cfg->greeting_delay_us > 0) {
 		c->listening = true;
@@ -523,9 +544,11 @@ on_connection(uv_stream_t *stream, int status)
 		return;
 	}
 	set_peer(c);
-	turn_away_if_full(c);
 	arm(c);
-	begin(c);
+	if (is_full(c->in, c->intake.peer))
+		turn_away(c);
+	else
+		begin(c);
 }
 
 /* --- listening --- */
