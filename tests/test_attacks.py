@@ -11,6 +11,7 @@ import time
 import pytest
 
 from muleteer import Fleet, crlf, free_port, wait_for
+from test_bad_input import Station, address, counters
 from test_door import edit
 
 TEXT = crlf(b"From: ops@shore.example.mil\nSubject: attack\n\nText.\n")
@@ -155,3 +156,29 @@ def test_who_reads_no_answer_is_left_in_time(door):
     assert memory_kib(door) - before < 8192
     c.close()
     still_serves(door)
+
+
+SHORE, SHIP = 0x0a8e0001, 0x0a8e0002
+
+
+def test_promises_of_messages_that_never_come_do_not_deafen():
+    """As many as there is room for, as long as can be, until the year 2106."""
+    with Fleet(1) as fleet:
+        fleet.provoked = {"ack-unknown", "numbering"}
+        ship = fleet["ship1"]
+        station = Station(fleet.channel.port)
+        for msid in range(1, 1201):
+            station.send(address(msid, 65535, SHIP, 0xffffffff))
+            if msid % 20 == 0:
+                time.sleep(0.002)
+        gauges = ship.status()["links"][0]["gauges"]
+        assert gauges["rx_messages"] == 1024
+        assert counters(ship)["busy"] >= 100
+        time.sleep(3)  # twice the longest interval of Fleet.FAST
+        fleet["shore"].submit("ops@shore.example.mil",
+                              ["a@ship1.example.mil"], TEXT)
+        fleet.sinks["ship1"].wait(1, 5)
+        # And nobody works on what does not come.
+        before = processor_s(ship)
+        time.sleep(1)
+        assert processor_s(ship) - before < 0.2
