@@ -36,6 +36,9 @@ struct listener {
 	struct tls_context *tls;          /* NULL: none */
 	struct sasl_users *users;         /* NULL: none */
 	char future_release[64];          /* as offered to the next session */
+	uv_tcp_t refused;       /* a connection there is no memory for */
+	bool refusing, waiting; /* ...and one more that waits for it */
+	struct log_limit refused_limit;
 	bool open;
 };
 
@@ -523,6 +526,39 @@ set_future_release(struct listener *l)
 	    tm.tm_sec);
 }
 
+static void on_connection(uv_stream_t *stream, int status);
+
+static void
+on_refused(uv_handle_t *h)
+{
+	struct listener *l = h->data;
+
+	l->refusing = false;
+	if (l->open && l->waiting)
+		on_connection((uv_stream_t *)&l->tcp, 0);
+	part_closed(l->in);
+}
+
+/*
+ * libuv listens no more until a connection it reported is accepted: without
+ * memory for one, accept it all the same, and close it.
+ */
+static void
+refuse(struct listener *l)
+{
+	l->waiting = l->refusing;
+	if (l->refusing || uv_tcp_init(l->in->gw->loop, &l->refused) != 0)
+		return;
+	if (log_allowed(&l->refused_limit, clock_now().mono))
+		log_event(
+		    GW_LOG_ERR, "smtp.accept", "why=\"%s\"", strerror(ENOMEM));
+	l->refusing = true;
+	l->refused.data = l;
+	l->in->open++;
+	(void)uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&l->refused);
+	uv_close((uv_handle_t *)&l->refused, on_refused);
+}
+
 static void
 on_connection(uv_stream_t *stream, int status)
 {
@@ -536,8 +572,10 @@ on_connection(uv_stream_t *stream, int status)
 	}
 	set_future_release(l);
 	c = conn_new(l->in, l);
-	if (c == NULL)
+	if (c == NULL) {
+		refuse(l);
 		return;
+	}
 	if (uv_accept(stream, (uv_stream_t *)stream_tcp(c->stream)) != 0 ||
 	    stream_start(c->stream) != 0) {
 		conn_close(c);

@@ -4,6 +4,7 @@ Each attack is followed by a look at the gateway: that it still serves others,
 and has not grown, spun or kept what nobody needs.
 """
 import os
+import resource
 import socket
 import subprocess
 import time
@@ -182,3 +183,164 @@ def test_promises_of_messages_that_never_come_do_not_deafen():
         before = processor_s(ship)
         time.sleep(1)
         assert processor_s(ship) - before < 0.2
+
+
+def crowd(port, n):
+    """n connections that say nothing; some may be turned away."""
+    found = []
+    for _ in range(n):
+        s = socket.socket()
+        s.settimeout(0.05)
+        s.connect_ex(("127.0.0.1", port))
+        found.append(s)
+    return found
+
+
+def test_without_memory_for_a_connection_others_are_served_later(door):
+    with open(f"/proc/{door.process.pid}/status", encoding="ascii") as f:
+        size = int(f.read().split("VmSize:")[1].split()[0]) * 1024
+    if size > 1 << 40:
+        pytest.skip("a sanitizer takes the whole address space")
+    edit(door, "max_sessions: 20", "max_sessions: 2000")
+    edit(door, "max_sessions_per_peer: 15", "max_sessions_per_peer: 2000")
+    edit(door, "timeout: 1s", "timeout: 20s")
+    door.stop()
+    door.start()
+    still_serves(door)  # its threads are there
+    time.sleep(1.5)
+    with open(f"/proc/{door.process.pid}/status", encoding="ascii") as f:
+        size = int(f.read().split("VmSize:")[1].split()[0]) * 1024
+    unlimited = resource.prlimit(
+        door.process.pid, resource.RLIMIT_AS,
+        (size + 2000000, resource.RLIM_INFINITY))
+    many = crowd(door.port, 120)
+    wait_for(lambda: door.events("smtp.accept"), 5, "memory ran out")
+    for s in many:
+        s.close()
+    resource.prlimit(door.process.pid, resource.RLIMIT_AS, unlimited)
+    still_serves(door)
+    assert len(door.events("smtp.accept")) <= 10
+
+
+def test_without_descriptors_nothing_spins_and_nothing_is_lost(door):
+    edit(door, "max_sessions: 20", "max_sessions: 2000")
+    edit(door, "max_sessions_per_peer: 15", "max_sessions_per_peer: 2000")
+    edit(door, "timeout: 1s", "timeout: 20s")
+    door.stop()
+    door.start()
+    first = Raw(door.port)
+    used = len(os.listdir(f"/proc/{door.process.pid}/fd"))
+    resource.prlimit(door.process.pid, resource.RLIMIT_NOFILE,
+                     (used + 10,
+                      resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    many = crowd(door.port, 100)
+    before = processor_s(door)
+    time.sleep(1)
+    assert processor_s(door) - before < 0.2
+    # A session that was there first goes on, and hears no false promise.
+    assert first.say(b"EHLO x").startswith(b"250 ")
+    assert first.say(b"MAIL FROM:<o@shore.example.mil>").startswith(b"250 ")
+    assert first.say(b"RCPT TO:<a@shore.example.mil>").startswith(b"250 ")
+    assert first.say(b"DATA").startswith(b"354 ")
+    assert first.say((b"x" * 70 + b"\r\n") * 800 + b".")[:3] in (
+        b"250", b"451", b"452")
+    for s in many:
+        s.close()
+    wait_for(lambda: sessions(door) == 1, 5, "the crowd is gone")
+    still_serves(door)
+    first.close()
+
+
+def test_ten_thousand_recipients_and_a_hundred_megabytes(door):
+    c = Raw(door.port)
+    assert c.say(b"EHLO x").startswith(b"250 ")
+    before = memory_kib(door)
+    c.socket.sendall(b"MAIL FROM:<o@shore.example.mil>\r\n" + b"".join(
+        b"RCPT TO:<u%d@shore.example.mil>\r\n" % i for i in range(10000)))
+    replies = [c.reply()[:3] for _ in range(101)]
+    assert replies == [b"250"] * 101  # max_recipients: 100
+    assert {c.reply()[:3] for _ in range(15)} <= {b"452", b"421", b""}
+    c.close()
+    c = Raw(door.port)
+    try:  # not one end of a line
+        for _ in range(100):
+            c.socket.sendall(b"x" * (1 << 20))
+        pytest.fail("took 100 MB without a line end")
+    except OSError:
+        pass
+    c.close()
+    assert memory_kib(door) - before < 16384
+    still_serves(door)
+
+
+def test_a_connection_cut_in_any_state_leaves_nothing(door):
+    dialogue = [b"EHLO x\r\n", b"MAIL FROM:<o@shore.example.mil>\r\n",
+                b"RCPT TO:<a@shore.example.mil>\r\n"]
+    ends = [[], [b"DATA\r\n"], [b"DATA\r\n", b"Subject: half"],
+            [b"BDAT 1000\r\n" + b"x" * 500], [b"BDAT 5\r\nhello"],
+            [b"BDAT 99999999999999999999\r\n"], [b"BDAT 60000 LAST\r\nxx"]]
+    for end in ends:
+        for hard in (False, True):
+            c = Raw(door.port)
+            for part in dialogue + end:
+                c.socket.sendall(part)
+            if hard:  # RST
+                c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                    b"\1\0\0\0\0\0\0\0")
+            else:
+                c.socket.shutdown(socket.SHUT_WR)
+            c.close()
+    wait_for(lambda: sessions(door) == 0, 3, "all gone")
+    assert door.status()["queue"]["messages"] == 0
+    assert os.listdir(os.path.join(door.state, "tmp")) == []
+    still_serves(door)
+
+
+def test_names_write_no_lines_of_their_own_into_the_log(door):
+    c = Raw(door.port)
+    for line in (b"EHLO a\x1b[2Jb", b"EHLO x\"y", b"EHLO \xff\xfe",
+                 b"HELO " + b"h" * 400, b"EHLO fine",
+                 b"MAIL FROM:<\x1b[31m@x.example>",
+                 b"MAIL FROM:<o@shore.example.mil>",
+                 b'RCPT TO:<"a\\\x1b b\\" to=x"@nowhere.example>',
+                 b"RCPT TO:<a@no\x07where.example>"):
+        c.say(line)
+    c.close()
+    wait_for(lambda: sessions(door) == 0, 3, "gone")
+    with open(door.log, "rb") as f:
+        log = f.read()
+    assert all(b == 10 or 32 <= b < 127 for b in log)
+    assert all(line.startswith(b"<") for line in log.splitlines())
+
+
+def test_the_operators_socket_takes_no_rubbish(door):
+    path = os.path.join(door.state, "control.sock")
+
+    def connect():
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(5)
+        s.connect(path)
+        return s
+
+    for rubbish in (b"x" * 5000, b"[" * 4000 + b"\n", b"\0\n", b"\xff" * 9,
+                    b'{"cmd":1}\n', b'{"cmd":"queue.list","limit":-1}\n',
+                    b'{"cmd":"status","cmd":"emcon"}\n', b"\n" * 4000):
+        with connect() as s:
+            try:
+                s.sendall(rubbish)
+                s.shutdown(socket.SHUT_WR)
+                while s.recv(65536):
+                    pass
+            except OSError:
+                pass
+    # Who asks and does not listen is asked to wait, and nothing grows.
+    before = memory_kib(door)
+    with connect() as s:
+        s.settimeout(0.5)
+        try:
+            for _ in range(2000):
+                s.sendall(b'{"cmd":"status"}\n' * 200)
+        except OSError:
+            pass
+        assert memory_kib(door) - before < 8192
+        assert door.status()["hostname"]
