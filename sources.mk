@@ -164,6 +164,7 @@ PMUL_TESTS := \
 	rx \
 	rx_ack \
 	rx_keep \
+	rx_shed \
 	rx_silence \
 	scenario \
 	seqset \

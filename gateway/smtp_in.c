@@ -36,6 +36,9 @@ struct listener {
 	struct tls_context *tls;          /* NULL: none */
 	struct sasl_users *users;         /* NULL: none */
 	char future_release[64];          /* as offered to the next session */
+	uv_tcp_t refused;       /* a connection there is no memory for */
+	bool refusing, waiting; /* ...and one more that waits for it */
+	struct log_limit refused_limit;
 	bool open;
 };
 
@@ -60,6 +63,8 @@ struct smtp_in {
 	size_t nlisteners;
 	TAILQ_HEAD(conn_list, conn) conns;
 	size_t nconns;
+	uint64_t turned_away;
+	struct log_limit full_limit;
 	unsigned open; /* listeners and connections */
 	void (*closed)(void *ctx);
 	void *closed_ctx;
@@ -164,13 +169,14 @@ on_timer(uv_timer_t *t)
 		pump(c);
 		return;
 	}
-	/* The second time it does not even take our farewell. */
-	if (c->ended) {
+	/* No farewell in a handshake, nor for who did not take the first. */
+	if (c->ended || c->shaking) {
 		conn_close(c);
 		return;
 	}
 	if (!c->intake.committing && !c->login.working)
 		smtp_server_timeout(c->server);
+	arm(c);
 	pump(c);
 }
 
@@ -224,6 +230,7 @@ start_tls(struct conn *c)
 {
 	c->starttls = false;
 	c->shaking = true;
+	arm(c);
 	if (stream_start_tls(c->stream, c->listener->tls, NULL) != 0)
 		conn_close(c);
 }
@@ -313,7 +320,9 @@ on_ready(void *ctx)
 
 	if (c->closing)
 		return;
-	arm(c);
+	/* A handshake has its time once, not once for each octet. */
+	if (!c->shaking)
+		arm(c);
 	pump(c);
 }
 
@@ -397,18 +406,35 @@ sessions_of(const struct smtp_in *s, const char *peer)
 	return n;
 }
 
-/* A connection that is one too many gets one line and is closed. */
-static void
-turn_away_if_full(struct conn *c)
+static bool
+is_full(const struct smtp_in *s, const char *peer)
 {
-	const struct cfg_smtp *cfg = &c->in->gw->cfg->smtp;
+	const struct cfg_smtp *cfg = &s->gw->cfg->smtp;
 
-	if (c->in->nconns <= cfg->max_sessions &&
-	    sessions_of(c->in, c->intake.peer) <= cfg->max_sessions_per_peer)
+	return s->nconns > cfg->max_sessions ||
+	       sessions_of(s, peer) > cfg->max_sessions_per_peer;
+}
+
+/*
+ * One too many gets one line at once and is closed; not even that where the
+ * line would need a handshake, because only what is short has no limit.
+ */
+static void
+turn_away(struct conn *c)
+{
+	struct smtp_in *s = c->in;
+
+	s->turned_away++;
+	if (log_allowed(&s->full_limit, clock_now().mono))
+		log_event(GW_LOG_WARN, "smtp.full",
+		    "peer=%s sessions=%zu total=%" PRIu64, c->intake.peer,
+		    s->nconns, s->turned_away);
+	if (c->listener->cfg->implicit_tls) {
+		conn_close(c);
 		return;
-	log_event(GW_LOG_WARN, "smtp.full", "peer=%s sessions=%zu",
-	    c->intake.peer, c->in->nconns);
+	}
 	smtp_server_busy(c->server);
+	pump(c);
 }
 
 /* An answer was given, or there is nobody left to hear it. */
@@ -472,9 +498,7 @@ begin(struct conn *c)
 {
 	const struct cfg_listen *cfg = c->listener->cfg;
 
-	if (c->ended) {
-		pump(c);
-	} else if (cfg->implicit_tls) {
+	if (cfg->implicit_tls) {
 		start_tls(c);
 	} else if (cfg->greeting_delay_us > 0) {
 		c->listening = true;
@@ -502,6 +526,39 @@ set_future_release(struct listener *l)
 	    tm.tm_sec);
 }
 
+static void on_connection(uv_stream_t *stream, int status);
+
+static void
+on_refused(uv_handle_t *h)
+{
+	struct listener *l = h->data;
+
+	l->refusing = false;
+	if (l->open && l->waiting)
+		on_connection((uv_stream_t *)&l->tcp, 0);
+	part_closed(l->in);
+}
+
+/*
+ * libuv listens no more until a connection it reported is accepted: without
+ * memory for one, accept it all the same, and close it.
+ */
+static void
+refuse(struct listener *l)
+{
+	l->waiting = l->refusing;
+	if (l->refusing || uv_tcp_init(l->in->gw->loop, &l->refused) != 0)
+		return;
+	if (log_allowed(&l->refused_limit, clock_now().mono))
+		log_event(
+		    GW_LOG_ERR, "smtp.accept", "why=\"%s\"", strerror(ENOMEM));
+	l->refusing = true;
+	l->refused.data = l;
+	l->in->open++;
+	(void)uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&l->refused);
+	uv_close((uv_handle_t *)&l->refused, on_refused);
+}
+
 static void
 on_connection(uv_stream_t *stream, int status)
 {
@@ -515,17 +572,21 @@ on_connection(uv_stream_t *stream, int status)
 	}
 	set_future_release(l);
 	c = conn_new(l->in, l);
-	if (c == NULL)
+	if (c == NULL) {
+		refuse(l);
 		return;
+	}
 	if (uv_accept(stream, (uv_stream_t *)stream_tcp(c->stream)) != 0 ||
 	    stream_start(c->stream) != 0) {
 		conn_close(c);
 		return;
 	}
 	set_peer(c);
-	turn_away_if_full(c);
 	arm(c);
-	begin(c);
+	if (is_full(c->in, c->intake.peer))
+		turn_away(c);
+	else
+		begin(c);
 }
 
 /* --- listening --- */

@@ -120,6 +120,7 @@ pmul_engine_new(const struct pmul_config *cfg, struct pmul_engine **ret_e)
 	TAILQ_INIT(&e->rx_done);
 	TAILQ_INIT(&e->rx_dead);
 	TAILQ_INIT(&e->rx_dirty);
+	TAILQ_INIT(&e->rx_open);
 	TAILQ_INIT(&e->groups.others);
 	pmul_prng_init(&e->prng, cfg->seed);
 	pmul_pace_init(&e->pace, cfg->bit_rate, cfg->overhead_bytes);

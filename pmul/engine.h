@@ -108,6 +108,7 @@ struct pmul_engine {
 	struct pmul_rx_list rx_done;  /* tombstones that acknowledge */
 	struct pmul_rx_list rx_dead;  /* tombstones that ignore */
 	struct pmul_rx_list rx_dirty; /* fragments not handed out */
+	struct pmul_rx_list rx_open;  /* GATHERING, longest silent first */
 	uint32_t tx_over_count, rx_done_count, rx_dead_count;
 	struct pmul_ring events;
 	struct pmul_counters counters;

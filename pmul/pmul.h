@@ -145,7 +145,10 @@ struct pmul_config {
 	uint64_t tx_bytes_max;     /* ...and their octets */
 	uint32_t destinations_max; /* destinations of one message */
 	uint32_t message_max;      /* octets of one message, either way */
-	uint32_t rx_messages_max;  /* incoming messages being gathered */
+	uint32_t rx_messages_max;  /* incoming messages being gathered; one of
+				    * which nothing is heard for twice the
+				    * longest back-off makes room for a new
+				    * one, here and below: LOST */
 	uint64_t rx_bytes_max;     /* ...and their octets, held data included */
 	uint32_t held_messages_max; /* incoming messages whose Address_PDU has
 				     * not been seen; part of rx_messages_max.
@@ -350,7 +353,10 @@ enum pmul_event_type {
 	 * last, after ACKED or GAVE_UP for each destination.
 	 */
 	PMUL_EV_DONE,
-	/* An incoming message that named us was lost: expired or discarded. */
+	/*
+	 * An incoming message that named us was lost: expired or discarded, or
+	 * silent for long when there was no room.
+	 */
 	PMUL_EV_LOST,
 	/* peer was flagged as in EMCON and has acknowledged something; id is 0. */
 	PMUL_EV_EMCON_LEFT,

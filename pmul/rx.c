@@ -166,6 +166,8 @@ take_address(struct pmul_engine *e, struct pmul_rx *rx,
 	g->total = pdu->total > g->highest ? pdu->total : g->highest;
 	g->total_sure = g->total == pdu->total;
 	g->pass_over = pdu->type == PMUL_EXTRA_ADDRESS; /* T4 */
+	pmul_rx_touch(e, rx);
+	pmul_rx_shed(e);
 }
 
 /*
@@ -221,6 +223,7 @@ named_again(
 	size_t len;
 	int rc = PMUL_OK;
 
+	pmul_rx_touch(e, rx);
 	if (pdu->total > e->cfg.message_max)
 		return PMUL_ETOOBIG;
 	/* Some count only the PDUs of the round: the Total never shrinks. */
@@ -415,10 +418,12 @@ static int
 fits(const struct pmul_engine *e, const struct pmul_rx *rx, size_t len)
 {
 	const struct pmul_config *cfg = &e->cfg;
+	uint64_t room = cfg->rx_bytes_max - e->gauges.rx_bytes;
 
 	if (len > cfg->message_max - rx->g->store.bytes)
 		return PMUL_ETOOBIG;
-	if (len > cfg->rx_bytes_max - e->gauges.rx_bytes)
+	if (len > room &&
+	    (rx->state == PMUL_RX_HELD || !pmul_rx_can_shed(e, rx, len - room)))
 		return PMUL_EBUSY;
 	if (rx->state != PMUL_RX_HELD)
 		return PMUL_OK;
@@ -535,6 +540,9 @@ data_of_known(
 	}
 	if (rc != PMUL_OK)
 		return rc;
+	if (rx->state == PMUL_RX_GATHERING)
+		pmul_rx_touch(e, rx);
+	pmul_rx_shed(e);
 	/* A round is under way: what ends it is no question. */
 	rx->said_last = rx->ended = false;
 	rx->heard_seq = pdu->seq;

@@ -36,7 +36,9 @@ struct pmul_gather {
 	uint32_t said;    /* the highest number our last Ack could speak of */
 	size_t saved;     /* octets of the log that were handed out */
 	bool dirty;       /* in e->rx_dirty */
-	uint8_t *data;    /* COMPLETE: the message */
+	bool open;        /* in e->rx_open */
+	uint64_t touched_us; /* when a PDU of it was heard last */
+	uint8_t *data;       /* COMPLETE: the message */
 	size_t len;
 };
 
@@ -68,6 +70,7 @@ struct pmul_rx {
 	struct pmul_heap_node expiring; /* Expiry_Time, or when to forget */
 	TAILQ_ENTRY(pmul_rx) link;      /* tombstones; else rx_dirty */
 	TAILQ_ENTRY(pmul_rx) owed_link;
+	TAILQ_ENTRY(pmul_rx) open_link;
 	struct pmul_gather *g; /* HELD, GATHERING, COMPLETE */
 };
 

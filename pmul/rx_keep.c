@@ -137,6 +137,8 @@ take(struct pmul_engine *e, struct pmul_rx *rx, const struct pmul_rx_saved *s,
 	}
 	pmul_peer_heard_at(rx->peer, &s->from);
 	pmul_rx_expect(e, rx);
+	pmul_rx_touch(e, rx);
+	pmul_rx_shed(e);
 }
 
 static int

@@ -44,12 +44,6 @@ pmul_rx_live(struct pmul_engine *e, struct pmul_rx *rx)
 				      : pmul_expired_at(e, rx->expiry));
 }
 
-void
-pmul_rx_immortal(struct pmul_engine *e, struct pmul_rx *rx)
-{
-	pmul_heap_remove(lives(e), &rx->expiring);
-}
-
 bool
 pmul_rx_is_over(const struct pmul_engine *e, const struct pmul_rx *rx)
 {
@@ -113,13 +107,101 @@ pmul_rx_new(struct pmul_engine *e, uint32_t source, uint32_t msid,
 	return PMUL_OK;
 }
 
+/* --- room ------------------------------------------------------------------ */
+
+/* The longest a transmitter is silent between two rounds, twice. */
+static bool
+is_stale(const struct pmul_engine *e, const struct pmul_rx *rx)
+{
+	uint64_t longest =
+	    e->cfg.ack_retx_us / 100 * e->cfg.backoff_limit_pct * 2;
+
+	return e->now.mono.us - rx->g->touched_us > longest;
+}
+
+bool
+pmul_rx_can_shed(
+    const struct pmul_engine *e, const struct pmul_rx *but, uint64_t octets)
+{
+	const struct pmul_rx *rx;
+	uint64_t sum = 0;
+
+	TAILQ_FOREACH (rx, &e->rx_open, open_link) {
+		if (!is_stale(e, rx))
+			return false;
+		if (rx == but)
+			continue;
+		sum += rx->g->store.bytes;
+		if (sum >= octets)
+			return true;
+	}
+	return false;
+}
+
+static void
+push_lost(struct pmul_engine *e, const struct pmul_rx *rx)
+{
+	struct pmul_event ev = {
+		.type = PMUL_EV_LOST,
+		.peer = rx->node.source,
+		.id = rx->node.msid,
+		.priority = rx->priority,
+		.seq = rx->g->seq,
+		.expiry = { rx->expiry },
+	};
+
+	pmul_ring_push(&e->events, &ev);
+}
+
+void
+pmul_rx_shed(struct pmul_engine *e)
+{
+	struct pmul_rx *rx;
+
+	while (e->gauges.rx_messages > e->cfg.rx_messages_max ||
+	       e->gauges.rx_bytes > e->cfg.rx_bytes_max) {
+		rx = TAILQ_FIRST(&e->rx_open);
+		assert(rx != NULL && is_stale(e, rx));
+		pmul_group_leave(e, rx->node.source, rx->node.msid);
+		push_lost(e, rx);
+		/* Its event is no longer promised. */
+		rx->state = PMUL_RX_LOST;
+		pmul_rx_free(e, rx);
+	}
+}
+
+static void
+untouch(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	if (rx->g->open)
+		TAILQ_REMOVE(&e->rx_open, rx, open_link);
+	rx->g->open = false;
+}
+
+void
+pmul_rx_touch(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	untouch(e, rx);
+	rx->g->open = true;
+	rx->g->touched_us = e->now.mono.us;
+	TAILQ_INSERT_TAIL(&e->rx_open, rx, open_link);
+}
+
+void
+pmul_rx_immortal(struct pmul_engine *e, struct pmul_rx *rx)
+{
+	untouch(e, rx);
+	pmul_heap_remove(lives(e), &rx->expiring);
+}
+
 int
 pmul_rx_room(
     const struct pmul_engine *e, const struct pmul_peer *peer, bool held)
 {
 	const struct pmul_config *cfg = &e->cfg;
 
-	if (e->gauges.rx_messages >= cfg->rx_messages_max)
+	if (e->gauges.rx_messages >= cfg->rx_messages_max &&
+	    (held || !pmul_rx_can_shed(e, NULL, 0)))
 		return PMUL_EBUSY;
 	/* One transmitter may hold half of what all may. */
 	if (held && (e->gauges.held_messages >= cfg->held_messages_max ||
@@ -230,6 +312,7 @@ close_body(struct pmul_engine *e, struct pmul_rx *rx)
 	if (g == NULL)
 		return;
 	pmul_rx_clean(e, rx);
+	untouch(e, rx);
 	if (rx->state == PMUL_RX_HELD)
 		pmul_rx_unhold(e, rx);
 	e->gauges.rx_messages--;
@@ -287,18 +370,9 @@ pmul_rx_bury(
 void
 pmul_rx_lose(struct pmul_engine *e, struct pmul_rx *rx)
 {
-	struct pmul_event ev = {
-		.type = PMUL_EV_LOST,
-		.peer = rx->node.source,
-		.id = rx->node.msid,
-		.priority = rx->priority,
-		.seq = rx->g->seq,
-		.expiry = { rx->expiry },
-	};
-
 	assert(rx->state == PMUL_RX_GATHERING);
 	pmul_group_leave(e, rx->node.source, rx->node.msid);
-	pmul_ring_push(&e->events, &ev);
+	push_lost(e, rx);
 	pmul_rx_bury(e, rx, PMUL_RX_LOST);
 }
 

@@ -11,9 +11,25 @@
 int pmul_rx_new(struct pmul_engine *e, uint32_t source, uint32_t msid,
     struct pmul_rx **ret_rx);
 
-/* Whether a limit forbids to open one more.  PMUL_EBUSY; peer may be NULL. */
+/*
+ * Whether a limit forbids to open one more.  PMUL_EBUSY; peer may be NULL.
+ * What is not held may need pmul_rx_shed() when it is open.
+ */
 int pmul_rx_room(
     const struct pmul_engine *e, const struct pmul_peer *peer, bool held);
+
+/*
+ * Messages that gather, and of which nothing was heard for longer than any
+ * transmitter waits between two rounds, may go to make room: an Expiry_Time far
+ * away, and whoever names us in 1024 of them, would keep us deaf until then.
+ * They are forgotten, not buried: one that is sent after all begins anew.
+ */
+bool pmul_rx_can_shed(
+    const struct pmul_engine *e, const struct pmul_rx *but, uint64_t octets);
+void pmul_rx_shed(struct pmul_engine *e); /* until the limits hold */
+
+/* GATHERING: a PDU of it was heard. */
+void pmul_rx_touch(struct pmul_engine *e, struct pmul_rx *rx);
 
 /*
  * Ready to gather fragments, HELD or GATHERING; no longer a tombstone if it
