@@ -4,6 +4,9 @@
  * A client has one question under way at a time: it is not read from while an
  * answer is being made or written, so a client can make nothing grow.
  *
+ * There is room for CLIENTS_MAX; for one more, who has asked nothing for the
+ * longest time must go, so that nobody is locked out by those who stay.
+ *
  * What changes something is logged with the user id of who asked, as the kernel
  * knows it.
  */
@@ -48,7 +51,7 @@ struct client {
 struct control {
 	struct gateway *gw;
 	uv_pipe_t listener;
-	TAILQ_HEAD(client_list, client) clients;
+	TAILQ_HEAD(client_list, client) clients; /* who asked last: last */
 	size_t nclients;
 	char *path;
 	unsigned open;
@@ -339,6 +342,8 @@ next_request(struct client *c)
 	c->len -= used;
 	memmove(c->in, end + 1, c->len);
 	c->busy = true;
+	TAILQ_REMOVE(&c->control->clients, c, entry);
+	TAILQ_INSERT_TAIL(&c->control->clients, c, entry);
 	if (!json_is_object(request))
 		answer_error(c, "a request is one JSON object on one line");
 	else
@@ -384,6 +389,25 @@ peer_uid(const uv_pipe_t *pipe)
 	return (long)cred.uid;
 }
 
+/* Close the first in the list that is not going already. */
+static void
+make_room(struct control *k)
+{
+	struct client *c;
+	size_t staying = 0;
+
+	TAILQ_FOREACH (c, &k->clients, entry)
+		staying += !c->closing;
+	if (staying < CLIENTS_MAX)
+		return;
+	TAILQ_FOREACH (c, &k->clients, entry) {
+		if (c->closing)
+			continue;
+		client_close(c);
+		return;
+	}
+}
+
 static void
 on_connection(uv_stream_t *listener, int status)
 {
@@ -395,6 +419,7 @@ on_connection(uv_stream_t *listener, int status)
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return;
+	make_room(k);
 	c->control = k;
 	uv_pipe_init(k->gw->loop, &c->pipe, 0);
 	c->pipe.data = c;
@@ -402,7 +427,6 @@ on_connection(uv_stream_t *listener, int status)
 	k->nclients++;
 	TAILQ_INSERT_TAIL(&k->clients, c, entry);
 	if (uv_accept(listener, (uv_stream_t *)&c->pipe) != 0 ||
-	    k->nclients > CLIENTS_MAX ||
 	    uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) != 0)
 		client_close(c);
 	else

@@ -196,7 +196,6 @@ refuse_rcpt(struct intake *c, const struct smtp_server_event *ev, int code,
 {
 	char to[300];
 
-	c->gw->stats.rejected++;
 	log_event(GW_LOG_INFO, "smtp.reject",
 	    "peer=%s to=\"%s\" code=%d why=\"%s\"", c->peer,
 	    log_vis(to, sizeof(to), ev->path.mailbox.p, ev->path.mailbox.len),
@@ -477,7 +476,6 @@ intake_message(struct intake *c)
 	struct queue_txn *t;
 
 	if (looping(c)) {
-		gw->stats.rejected++;
 		smtp_server_reply(c->server, 554, "5.4.6", "Mail loop");
 		intake_reset(c);
 		return;

@@ -50,6 +50,8 @@ struct conn {
 	struct stream *stream;
 	uv_timer_t timer;
 	unsigned handles;
+	uint64_t progress; /* of server, when the timer was started */
+	uint64_t refusals; /* ...that have been counted */
 	bool ended, closing;
 	bool starttls, shaking; /* TLS is due; its handshake is under way */
 	bool listening;         /* before the greeting: is it quiet? */
@@ -253,6 +255,7 @@ check_handshake(struct conn *c)
 	if (stream_tls(c->stream) != STREAM_TLS)
 		return false;
 	c->shaking = false;
+	arm(c);
 	t = stream_tls_session(c->stream);
 	/* Only what client_ca vouches for has a name here. */
 	if (tls_peer(t)[0] != '\0')
@@ -286,21 +289,36 @@ check_quiet(struct conn *c)
 	return true;
 }
 
+/* What the session has come to: it goes on, and its refusals are counted. */
+static void
+take_stock(struct conn *c, bool moved)
+{
+	uint64_t progress = smtp_server_progress(c->server);
+	uint64_t refusals = smtp_server_refusals(c->server);
+
+	if (moved || progress != c->progress)
+		arm(c);
+	c->progress = progress;
+	c->in->gw->stats.rejected += refusals - c->refusals;
+	c->refusals = refusals;
+}
+
 static void
 pump(struct conn *c)
 {
+	bool moved = false;
 	size_t left;
 
 	if (!check_handshake(c) || !check_quiet(c))
 		return;
-	do
-		read_input(c);
-	while (write_output(c));
+	for (read_input(c); write_output(c); read_input(c))
+		moved = true;
 	(void)smtp_server_output(c->server, &left);
 	if (c->starttls && left == 0 && stream_flushed(c->stream))
 		start_tls(c);
 	if (c->closing)
 		return;
+	take_stock(c, moved);
 	if (stream_ended(c->stream) != NULL) {
 		smtp_server_eof(c->server);
 		conn_close(c);
@@ -318,12 +336,8 @@ on_ready(void *ctx)
 {
 	struct conn *c = ctx;
 
-	if (c->closing)
-		return;
-	/* A handshake has its time once, not once for each octet. */
-	if (!c->shaking)
-		arm(c);
-	pump(c);
+	if (!c->closing)
+		pump(c);
 }
 
 /* --- connections --- */

@@ -12,7 +12,7 @@ struct stats {
 	uint64_t sessions;    /* since start */
 	uint64_t sessions_in; /* gauge: open now */
 	uint64_t accepted;    /* messages answered with 250 */
-	uint64_t rejected;    /* recipients and messages refused */
+	uint64_t rejected;    /* replies that refuse, 4yz and 5yz */
 	/* SMTP out, by recipient. */
 	uint64_t sessions_out; /* gauge: open now */
 	uint64_t delivered;

@@ -54,6 +54,7 @@ server_answer(
 	};
 
 	assert(code >= 200 && code <= 599);
+	s->refusals += code >= 400;
 	server_write(s, digits);
 	if ((s->cfg->extensions & SMTP_EXT_ENHANCEDSTATUSCODES) != 0 &&
 	    status[0] != '\0') {
@@ -223,6 +224,7 @@ static void
 content(struct smtp_server *s, struct smtp_str piece)
 {
 	s->size += piece.len;
+	s->progress += piece.len;
 	if (s->cfg->size_max != 0 && s->size > s->cfg->size_max)
 		smtp_server_refuse_content(s, 552, "5.3.4", "Message too big");
 	if (s->refuse_code == 0 && piece.len > 0)
@@ -337,6 +339,7 @@ input_swallow(struct smtp_server *s, size_t len)
 	size_t n = len < s->chunk_left ? len : (size_t)s->chunk_left;
 
 	s->chunk_left -= n;
+	s->progress += n;
 	if (s->chunk_left == 0) {
 		s->chunk_swallow = false;
 		server_answer(
@@ -358,6 +361,7 @@ input_line(struct smtp_server *s, const char *buf, size_t len)
 		distrust(s, rc);
 		return len;
 	}
+	s->progress += rc == 1;
 	if (rc == 1 && s->state == SMTP_STATE_AUTH)
 		server_auth_line(
 		    s, (struct smtp_str){ s->line.buf, s->line.len });
@@ -471,6 +475,18 @@ void
 smtp_server_eof(struct smtp_server *s)
 {
 	end(s, "", NULL);
+}
+
+uint64_t
+smtp_server_progress(const struct smtp_server *s)
+{
+	return s->progress;
+}
+
+uint64_t
+smtp_server_refusals(const struct smtp_server *s)
+{
+	return s->refusals;
 }
 
 bool

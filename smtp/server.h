@@ -135,6 +135,15 @@ void smtp_server_shutdown(struct smtp_server *s);
 /* The connection is gone. */
 void smtp_server_eof(struct smtp_server *s);
 
+/*
+ * Grows with every whole command and every octet of content.  The times of RFC
+ * 5321 4.5.3.2 are for these: a command that comes octet by octet has no more.
+ */
+uint64_t smtp_server_progress(const struct smtp_server *s);
+
+/* Replies so far that refuse, for now or for good (4yz and 5yz). */
+uint64_t smtp_server_refusals(const struct smtp_server *s);
+
 /* No transaction is under way: a good moment to shut down. */
 bool smtp_server_idle(const struct smtp_server *s);
 

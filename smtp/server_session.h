@@ -22,6 +22,8 @@ struct smtp_server {
 	bool esmtp, secured, authenticated;
 	char helo[SMTP_DOMAIN_MAX + 1];
 	unsigned commands, errors;
+	uint64_t refusals; /* replies 4yz and 5yz */
+	uint64_t progress; /* see smtp_server_progress() */
 
 	/* The transaction. */
 	unsigned rcpts;

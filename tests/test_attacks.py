@@ -344,3 +344,20 @@ def test_the_operators_socket_takes_no_rubbish(door):
             pass
         assert memory_kib(door) - before < 8192
         assert door.status()["hostname"]
+
+
+def test_operators_sockets_that_stay_lock_nobody_out(door):
+    path = os.path.join(door.state, "control.sock")
+    idle = []
+    for _ in range(200):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(path)
+        s.settimeout(5)
+        idle.append(s)
+        # Whoever asks something is served, however many say nothing.
+        if len(idle) % 50 == 0:
+            assert door.status()["hostname"]
+    assert idle[0].recv(1) == b""  # the first made room
+    for s in idle:
+        s.close()
+    assert door.status()["hostname"]
