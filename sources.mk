@@ -91,6 +91,7 @@ GATEWAY_SRC := \
 	gateway/mule_link.c \
 	gateway/mule_out.c \
 	gateway/mule_pack.c \
+	gateway/network.c \
 	gateway/notify.c \
 	gateway/operate.c \
 	gateway/parameters.c \

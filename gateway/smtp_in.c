@@ -20,6 +20,7 @@
 #include "gateway/intake.h"
 #include "gateway/log.h"
 #include "gateway/login.h"
+#include "gateway/network.h"
 #include "gateway/stream.h"
 #include "smtp/server.h"
 
@@ -342,57 +343,10 @@ on_ready(void *ctx)
 
 /* --- connections --- */
 
-static bool
-in_network(const struct cfg_network *n, const uint8_t address[16])
-{
-	size_t whole = n->bits / 8;
-	unsigned rest = 0xff00u >> n->bits % 8 & 0xff;
-
-	return memcmp(address, n->address, whole) == 0 &&
-	       (rest == 0 ||
-		   ((address[whole] ^ n->address[whole]) & rest) == 0);
-}
-
-/* As IPv6, an IPv4 address in its mapped form. */
-static void
-to_ipv6(const struct sockaddr_storage *ss, uint8_t address[16])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	struct sockaddr_in6 six;
-	struct sockaddr_in four;
-
-	if (ss->ss_family == AF_INET6) {
-		memcpy(&six, ss, sizeof(six));
-		memcpy(address, &six.sin6_addr, 16);
-		return;
-	}
-	memcpy(&four, ss, sizeof(four));
-	memcpy(address, mapped, sizeof(mapped));
-	memcpy(address + sizeof(mapped), &four.sin_addr, 4);
-}
-
-/* Whether the peer may send mail through us; by default this host only. */
-static bool
-may_relay(const struct cfg_listen *l, const struct sockaddr_storage *ss)
-{
-	static const struct cfg_network here[] = {
-		{ { [10] = 0xff, [11] = 0xff, [12] = 127 }, 104 },
-		{ { [15] = 1 }, 128 },
-	};
-	const struct cfg_network *list = l->nallow > 0 ? l->allow : here;
-	size_t n = l->nallow > 0 ? l->nallow : 2;
-	uint8_t address[16];
-
-	to_ipv6(ss, address);
-	for (size_t i = 0; i < n; i++)
-		if (in_network(&list[i], address))
-			return true;
-	return false;
-}
-
 static void
 set_peer(struct conn *c)
 {
+	const struct cfg_listen *cfg = c->listener->cfg;
 	struct sockaddr_storage ss;
 	int len = sizeof(ss);
 
@@ -400,13 +354,8 @@ set_peer(struct conn *c)
 	if (uv_tcp_getpeername(
 		stream_tcp(c->stream), (struct sockaddr *)&ss, &len) != 0)
 		return;
-	if (ss.ss_family == AF_INET6)
-		uv_ip6_name((struct sockaddr_in6 *)&ss, c->intake.peer,
-		    sizeof(c->intake.peer));
-	else
-		uv_ip4_name((struct sockaddr_in *)&ss, c->intake.peer,
-		    sizeof(c->intake.peer));
-	c->intake.may_relay = may_relay(c->listener->cfg, &ss);
+	network_name(&ss, c->intake.peer, sizeof(c->intake.peer));
+	c->intake.may_relay = network_allows(cfg->allow, cfg->nallow, &ss);
 }
 
 static size_t
