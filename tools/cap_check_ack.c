@@ -42,35 +42,6 @@ makes_sense(const struct pmul_ack_entry *e, bool *ret_range)
 	return true;
 }
 
-/* Another entry of the PDU names the message as it should. */
-static bool
-also_named(const struct cap_check *c, uint32_t msid)
-{
-	struct pmul_ack_entry e;
-	size_t pos = 0;
-
-	while (pmul_pdu_next_ack(c->now->pdu, &pos, &e))
-		if (e.msid == msid &&
-		    cap_model_find(c->model, e.source, e.msid) != NULL)
-			return true;
-	return false;
-}
-
-/* An entry for a message that nobody knows under this Source_ID. */
-static void
-check_unknown(struct cap_check *c, const struct pmul_ack_entry *e)
-{
-	const struct pmul_pdu *p = c->now->pdu;
-
-	if (cap_model_find_dest(c->model, e->msid, e->source) == NULL)
-		return;
-	/* Who writes both is polite to NTNU's library, and is not it. */
-	if (p->count <= 8 && also_named(c, e->msid))
-		return;
-	cap_set_ntnu(c, e->source);
-	cap_found(c, CAP_ACK_SOURCE);
-}
-
 static void
 check_burst(struct cap_check *c, const struct cap_message *m, uint32_t node)
 {
@@ -146,14 +117,15 @@ static void
 check_entry(struct cap_check *c, const struct pmul_ack_entry *e)
 {
 	uint32_t node = c->now->pdu->source;
-	const struct cap_message *m =
-	    cap_model_find(c->model, e->source, e->msid);
+	const struct cap_message *m = cap_model_acked(c->model, c->now->pdu, e);
 	const struct cap_dest *d;
 
 	check_list(c, m, e);
-	if (m == NULL) {
-		check_unknown(c, e);
+	if (m == NULL)
 		return;
+	if (m->source != e->source) {
+		cap_set_ntnu(c, node);
+		cap_found(c, CAP_ACK_SOURCE);
 	}
 	check_burst(c, m, node);
 	d = cap_message_dest(m, node);

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #define BUCKETS 4096
-/* Messages with one id that cap_model_find_dest() looks at. */
+/* Messages with one id that find_dest() looks at. */
 #define SAME_ID_MAX 32
+/* Entries of an Ack_PDU that are compared with each other. */
+#define POLITE_MAX 8
 
 TAILQ_HEAD(age_list, cap_message);
 LIST_HEAD(bucket, cap_message);
@@ -136,8 +138,8 @@ cap_model_find(const struct cap_model *m, uint32_t source, uint32_t msid)
 	return NULL;
 }
 
-struct cap_message *
-cap_model_find_dest(const struct cap_model *m, uint32_t msid, uint32_t dest)
+static struct cap_message *
+find_dest(const struct cap_model *m, uint32_t msid, uint32_t dest)
 {
 	struct cap_message *msg = LIST_FIRST(&m->by_msid[msid_bucket(m, msid)]);
 
@@ -147,6 +149,35 @@ cap_model_find_dest(const struct cap_model *m, uint32_t msid, uint32_t dest)
 		msg = LIST_NEXT(msg, by_msid);
 	}
 	return NULL;
+}
+
+/* Who writes both is polite to NTNU's library, and is not it. */
+static bool
+also_named(const struct cap_model *m, const struct pmul_pdu *ack, uint32_t msid)
+{
+	struct pmul_ack_entry e;
+	size_t pos = 0;
+
+	while (pmul_pdu_next_ack(ack, &pos, &e))
+		if (e.msid == msid &&
+		    cap_model_find(m, e.source, e.msid) != NULL)
+			return true;
+	return false;
+}
+
+struct cap_message *
+cap_model_acked(const struct cap_model *m, const struct pmul_pdu *ack,
+    const struct pmul_ack_entry *e)
+{
+	struct cap_message *msg = cap_model_find(m, e->source, e->msid);
+
+	if (msg != NULL || e->source != ack->source)
+		return msg;
+	msg = find_dest(m, e->msid, e->source);
+	if (msg == NULL ||
+	    (ack->count <= POLITE_MAX && also_named(m, ack, e->msid)))
+		return NULL;
+	return msg;
 }
 
 /* The place of id in the table, or the free one where it would go. */
@@ -458,10 +489,10 @@ learn(struct cap_model *m, struct cap_message *msg, struct cap_dest *d,
 }
 
 static bool
-take_entry(struct cap_model *m, const struct cap_datagram *d, uint32_t node,
-    const struct pmul_ack_entry *e)
+take_entry(struct cap_model *m, const struct cap_datagram *d,
+    const struct pmul_pdu *p, const struct pmul_ack_entry *e)
 {
-	struct cap_message *msg = cap_model_find(m, e->source, e->msid);
+	struct cap_message *msg = cap_model_acked(m, p, e);
 	struct cap_dest *dest;
 	uint16_t max;
 
@@ -469,7 +500,7 @@ take_entry(struct cap_model *m, const struct cap_datagram *d, uint32_t node,
 		return true;
 	touch(m, msg, d->time_us);
 	msg->ack_us = d->time_us;
-	dest = cap_message_dest(msg, node);
+	dest = cap_message_dest(msg, p->source);
 	if (dest == NULL)
 		return true;
 	dest->missing = cap_entry_missing(e, &max);
@@ -499,9 +530,9 @@ take_ack(
 	while (pmul_pdu_next_ack(p, &pos, &e)) {
 		/* The octets of an Ack for many count once. */
 		if (first == NULL &&
-		    (first = cap_model_find(m, e.source, e.msid)) != NULL)
+		    (first = cap_model_acked(m, p, &e)) != NULL)
 			first->air_ack += d->ip_len;
-		if (!take_entry(m, d, p->source, &e))
+		if (!take_entry(m, d, p, &e))
 			return false;
 	}
 	return true;

@@ -108,11 +108,13 @@ void cap_model_finish(struct cap_model *m);
 struct cap_message *cap_model_find(
     const struct cap_model *m, uint32_t source, uint32_t msid);
 /*
- * A message with that id that names dest: Acks of NTNU's name no source.  Of
- * many with the same id only the newest are looked at.
+ * The message that an entry of an Ack_PDU is about.  NTNU's library names who
+ * acknowledges in place of the source: then it is the newest with that id that
+ * names this node, unless another entry of the PDU says which by its source.
+ * NULL: not known.
  */
-struct cap_message *cap_model_find_dest(
-    const struct cap_model *m, uint32_t msid, uint32_t dest);
+struct cap_message *cap_model_acked(const struct cap_model *m,
+    const struct pmul_pdu *ack, const struct pmul_ack_entry *e);
 struct cap_dest *cap_message_dest(const struct cap_message *m, uint32_t id);
 
 /* All fragments are there, and none that the Total does not know of. */

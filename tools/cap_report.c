@@ -178,9 +178,10 @@ static bool
 take_entry(struct report *r, const struct cap_seen *s, uint64_t at_us,
     const struct pmul_ack_entry *e)
 {
-	struct cap_message *m = cap_model_find(r->model, e->source, e->msid);
+	struct cap_message *m = cap_model_acked(r->model, s->pdu, e);
 	uint32_t node = s->pdu->source, missing;
-	struct report_message *shown = message_of(r, e->source, e->msid);
+	struct report_message *shown =
+	    message_of(r, m != NULL ? m->source : e->source, e->msid);
 	struct report_curve *c;
 	const struct cap_dest *d;
 	uint16_t max;

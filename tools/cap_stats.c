@@ -107,7 +107,7 @@ count_round_trips(struct stats *st, const struct cap_seen *s)
 
 	while (pmul_pdu_next_ack(s->pdu, &pos, &e)) {
 		const struct cap_message *m =
-		    cap_model_find(st->model, e.source, e.msid);
+		    cap_model_acked(st->model, s->pdu, &e);
 		const struct cap_dest *d =
 		    m == NULL ? NULL : cap_message_dest(m, s->pdu->source);
 

@@ -107,6 +107,27 @@ ack(struct cap_model *m, uint32_t node, uint32_t msid, const uint16_t *missing,
 	return take(m, buf, pmul_ack_end(&w, NULL), us);
 }
 
+/* What the entry for source is about; polite: another names the message. */
+static const struct cap_message *
+acked(const struct cap_model *m, uint32_t node, uint32_t source, uint32_t msid,
+    bool polite)
+{
+	uint8_t buf[600];
+	struct pmul_ack_writer w;
+	struct pmul_ack_entry e;
+	struct pmul_pdu p;
+	size_t pos = 0;
+
+	pmul_ack_begin(&w, buf, sizeof(buf), 6, node);
+	assert_true(pmul_ack_entry_add(&w, source, msid, NULL, 0));
+	if (polite)
+		assert_true(pmul_ack_entry_add(&w, A, msid, NULL, 0));
+	assert_int_equal(
+	    pmul_pdu_decode(buf, pmul_ack_end(&w, NULL), &p), PMUL_OK);
+	assert_true(pmul_pdu_next_ack(&p, &pos, &e));
+	return cap_model_acked(m, &p, &e);
+}
+
 static void
 test_message_is_whole_only_with_each_number_up_to_the_total(void **state)
 {
@@ -234,12 +255,29 @@ test_destinations_are_found_and_bounded(void **state)
 		else
 			assert_true(d == NULL);
 	}
-	assert_true(cap_model_find_dest(m, MSID, B + 7999) == msg);
-	assert_true(cap_model_find_dest(m, MSID, B) == NULL);
-	assert_true(cap_model_find_dest(m, MSID + 1, B + 7999) == NULL);
+	assert_true(acked(m, B + 7999, B + 7999, MSID, false) == msg);
+	assert_true(acked(m, B, B, MSID, false) == NULL);
+	assert_true(acked(m, B + 7999, B + 7999, MSID + 1, false) == NULL);
 	/* Another source's with the same id does not hide it. */
 	assert_true(discard(m, A + 1, MSID, 2));
-	assert_true(cap_model_find_dest(m, MSID, B + 7999) == msg);
+	assert_true(acked(m, B + 7999, B + 7999, MSID, false) == msg);
+	cap_model_free(&m);
+}
+
+static void
+test_an_ack_in_the_ntnu_dialect_is_of_the_message_it_means(void **state)
+{
+	struct cap_model *m = open_model(&normal);
+	const struct cap_message *msg;
+
+	(void)state;
+	assert_true(address(m, MSID, 1, 2, 1));
+	msg = cap_model_find(m, A, MSID);
+	assert_true(acked(m, B, A, MSID, false) == msg);
+	assert_true(acked(m, B, B, MSID, false) == msg);
+	/* Not somebody else's id, nor an entry beside one that is right. */
+	assert_true(acked(m, B, B + 1, MSID, false) == NULL);
+	assert_true(acked(m, B, B, MSID, true) == NULL);
 	cap_model_free(&m);
 }
 
@@ -346,6 +384,8 @@ main(void)
 		    test_contents_beyond_the_limit_are_dropped_and_counted),
 		cmocka_unit_test(test_bytes_of_all_are_bounded),
 		cmocka_unit_test(test_destinations_are_found_and_bounded),
+		cmocka_unit_test(
+		    test_an_ack_in_the_ntnu_dialect_is_of_the_message_it_means),
 		cmocka_unit_test(test_missing_lists_say_what_is_there),
 		cmocka_unit_test(test_rounds_begin_with_addresses_after_data),
 		cmocka_unit_test(test_out_of_memory_leaks_nothing),
