@@ -1,13 +1,19 @@
 """The vectors of test-vectors/ that no unit test reads: reports by the strict
-checker, dialogues with a gateway that runs."""
+checker, dialogues with a gateway that runs, captures by mulecap and tshark."""
 import glob
+import hashlib
+import json
 import os
+import re
 import socket
+import subprocess
 
 import pytest
 
 import dsn_check
-from muleteer import TOP, Fleet, wait_for
+import oracle
+from muleteer import BUILD, TOP, Fleet, wait_for
+from test_mulecap_oracle import agree
 
 VECTORS = os.path.join(TOP, "test-vectors")
 
@@ -31,6 +37,8 @@ def test_every_vector_says_what_it_is():
             continue
         for name in os.listdir(directory):
             stem = os.path.splitext(name)[0].removesuffix("-internet")
+            if name.endswith(".yaml"):
+                stem = re.sub(r"-(shore|ship\d)$", "", stem)
             text = text_of(kind, stem)
             assert "Origin: " in text, (kind, name)
 
@@ -109,3 +117,104 @@ def test_dialogues_go_as_written(name, fleet):
     wait_for(lambda: fleet.sinks["shore"].count() >= before + accepted, 10,
              "what was accepted")
     assert fleet.sinks["shore"].count() == before + accepted
+
+
+# --- captures -----------------------------------------------------------------------
+
+MULECAP = os.path.join(BUILD, "mulecap")
+CAPTURES = names("capture", ".pcap")
+
+
+def pcap_of(name):
+    return os.path.join(VECTORS, "capture", name + ".pcap")
+
+
+def said(name, what):
+    """The lines of the .txt that begin with this."""
+    return [line[len(what) + 2:] for line in
+            text_of("capture", name).splitlines()
+            if line.startswith(what + ": ")]
+
+
+def mulecap(*args):
+    r = subprocess.run([MULECAP, *args], capture_output=True, text=True,
+                       timeout=60, check=False)
+    assert r.returncode in (0, 1), r.stderr
+    return r.returncode, r.stdout
+
+
+def test_every_kind_of_capture_is_there():
+    assert set(CAPTURES) == {"clean", "lossy", "emcon", "split-lists",
+                             "dynamic-group", "ntnu-like", "hostile"}
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_check_finds_what_is_said_and_nothing_else(name):
+    rc, out = mulecap("check", pcap_of(name))
+    found = re.findall(r"(?m)^frame (\d+) (?!note )([a-z-]+):", out)
+    assert sorted(f"frame {n} {kind}" for n, kind in found) == sorted(
+        said(name, "Finding"))
+    assert [str(rc)] == said(name, "Check")
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_show_agrees_with_tshark_in_every_field(name):
+    shown = mulecap("show", "--json", pcap_of(name))[1].splitlines()
+    good = [s for s in shown if "error" not in json.loads(s)]
+    assert len(good) == agree(pcap_of(name))
+    (frames,) = said(name, "PDUs")
+    assert len(oracle.fields(pcap_of(name), "frame.number")) == int(frames)
+    bad = {f.split()[1] for f in said(name, "Finding")
+           if f.split()[2] in ("malformed", "checksum", "type")}
+    assert {str(json.loads(s)["frame"]) for s in shown} - {
+        str(json.loads(s)["frame"]) for s in good} == bad
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_messages_are_extracted_whole(name, tmp_path):
+    mulecap("extract", "-o", str(tmp_path), pcap_of(name))
+    found = set()
+    for path in tmp_path.glob("*.payload"):
+        source, msid = path.stem.rsplit("-", 1)
+        size = path.with_suffix(".cdt").stat().st_size
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        found.add(f"{source} {msid} {size} {digest}")
+        assert path.with_suffix(".eml").stat().st_size > 0
+    assert found == set(said(name, "Message")) and found
+    listed = [json.loads(line) for line in
+              mulecap("list", "--json", pcap_of(name))[1].splitlines()]
+    whole = {f"{m['source']} {m['id']}" for m in listed
+             if all(d["outcome"] == "acked" for d in m["destinations"])}
+    assert whole == {" ".join(f.split()[:2]) for f in found}
+
+
+def replays():
+    return [(n, how) for n in CAPTURES for how in said(n, "Replay")]
+
+
+@pytest.mark.parametrize("name,how", replays())
+def test_our_engine_does_what_our_node_did(name, how):
+    node, *options = how.split()
+    config = os.path.join(VECTORS, "capture", f"{name}-{node}.yaml")
+    runs = {mulecap("replay", "--engine", "--config", config, *options,
+                    pcap_of(name)) for _ in range(2)}
+    ((rc, out),) = runs
+    assert rc == 0, out
+    same, lost, others = re.search(
+        r"(\d+) PDUs the same, 0 differences; (\d+) of (\d+) PDUs", out).groups()
+    assert int(same) > 0
+    assert "not compared" not in out
+    if name in ("clean", "dynamic-group"):
+        assert int(lost) == 0, others
+
+
+def test_an_engine_with_other_parameters_does_not(tmp_path):
+    config = os.path.join(VECTORS, "capture", "clean-shore.yaml")
+    with open(config, encoding="utf-8") as f:
+        text = f.read()
+    assert "pdu_max: 400" in text
+    other = tmp_path / "other.yaml"
+    other.write_text(text.replace("pdu_max: 400", "pdu_max: 380"))
+    rc, out = mulecap("replay", "--engine", "--config", str(other),
+                      pcap_of("clean"))
+    assert rc == 1 and "only our engine" in out

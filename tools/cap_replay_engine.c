@@ -368,6 +368,8 @@ cap_replay_engine(const struct cap_opts *o, const struct cap_replay *r)
 	node = p.tape.node;
 	if (rc == 0)
 		rc = cap_tape_load(o, node, &p.tape);
+	if (p.tape.pool != 0)
+		p.rerun.pmul.pool_first = p.rerun.pmul.pool_last = p.tape.pool;
 	p.rerun.tape = &p.tape;
 	p.rerun.emcon = o->emcon;
 	p.rerun.nemcon = o->nemcon;

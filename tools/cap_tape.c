@@ -111,6 +111,28 @@ group_of(const struct cap_tape_pdu *p)
 			   (uint32_t)a[2] << 8 | a[3];
 }
 
+/*
+ * Which dynamic group is asked for is random: to submit the message again the
+ * pool must have that one only.
+ */
+static void
+take_request(
+    struct cap_tape *t, const struct pmul_pdu *pdu, struct cap_tape_message *m)
+{
+	if (t->pool == 0)
+		t->pool = pdu->group;
+	if (t->pool != pdu->group)
+		m->why = "it asks for another dynamic group than those before";
+}
+
+/* What was said before the first Data_PDU, and what was said to whom. */
+static bool
+is_about_groups(enum pmul_pdu_type type)
+{
+	return type == PMUL_REQUEST || type == PMUL_ANNOUNCE ||
+	       type == PMUL_RELEASE;
+}
+
 /* The destinations of the first Address_PDU set. */
 static bool
 take_dests(const struct cap_tape *t, const struct key *k, size_t n,
@@ -120,6 +142,8 @@ take_dests(const struct cap_tape *t, const struct key *k, size_t n,
 		struct pmul_pdu pdu = t->pdus[k[i].at].pdu;
 		void *p;
 
+		if (is_about_groups(pdu.type))
+			continue;
 		if (pdu.type != PMUL_ADDRESS)
 			return true;
 		p = realloc(
@@ -164,27 +188,43 @@ take_data(const struct cap_tape *t, const struct key *k, size_t n,
 	return true;
 }
 
+/* The first of its PDUs that is about the message, not about its group. */
+static struct pmul_pdu
+first_of(const struct cap_tape *t, const struct key *k, size_t n)
+{
+	struct pmul_pdu pdu = t->pdus[k[0].at].pdu;
+
+	for (size_t i = 1; i < n && is_about_groups(pdu.type); i++)
+		pdu = t->pdus[k[i].at].pdu;
+	return pdu;
+}
+
 /* One message: k in the order of (seq, time). */
 static bool
 take_message(struct cap_tape *t, const struct key *k, size_t n)
 {
 	struct cap_tape_message *m = &t->messages[t->nmessages++];
-	struct pmul_pdu pdu;
+	struct pmul_pdu pdu, begin;
 
 	*m = (struct cap_tape_message){ .msid = k[0].msid, .first = SIZE_MAX };
 	for (size_t i = 0; i < n; i++) {
 		t->pdus[k[i].at].message = (uint32_t)t->nmessages;
 		if (k[i].at < m->first)
 			m->first = k[i].at;
+		pdu = t->pdus[k[i].at].pdu;
+		if (pdu.type == PMUL_REQUEST)
+			take_request(t, &pdu, m);
 	}
-	pdu = t->pdus[m->first].pdu;
+	begin = t->pdus[m->first].pdu;
+	pdu = begin.type == PMUL_REQUEST ? first_of(t, k, n) : begin;
 	m->priority = pdu.priority;
 	m->expiry = pdu.expiry;
-	m->group = group_of(&t->pdus[m->first]);
-	if (pdu.type != PMUL_ADDRESS || pdu.count == 0) {
+	if (begin.type != PMUL_REQUEST)
+		m->group = group_of(&t->pdus[m->first]);
+	if (pdu.type != PMUL_ADDRESS || pdu.count == 0)
 		m->why = "it began before the capture";
+	if (m->why != NULL)
 		return true;
-	}
 	return take_dests(t, k, n, m) && take_data(t, k, n, pdu.total, m);
 }
 

@@ -33,7 +33,8 @@ struct cap_tape_pdu {
 
 /* What the node sent, as it must have been submitted. */
 struct cap_tape_message {
-	uint32_t msid, expiry, group;
+	uint32_t msid, expiry;
+	uint32_t group; /* 0: a dynamic one */
 	uint8_t priority;
 	size_t first;    /* its first PDU */
 	const char *why; /* it cannot be submitted; NULL: it can */
@@ -51,6 +52,7 @@ struct cap_tape {
 	size_t used, octets_cap;
 	struct cap_tape_message *messages;
 	size_t nmessages;
+	uint32_t pool; /* the dynamic group that the node asked for; 0: none */
 };
 
 /* 0, or CAP_UNUSABLE after saying why on standard error. */
