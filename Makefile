@@ -286,6 +286,7 @@ fuzz_prog = $(FB)/$(call fuzz_dir,$(1))/fuzz/fuzz_$(call fuzz_name,$(1))
 fuzz_vectors_asn1-cdt := test-vectors/cdt
 fuzz_vectors_pmul-pdu := test-vectors/pmul
 fuzz_vectors_mule-payload := test-vectors/payload
+fuzz_vectors_tools-capture := test-vectors/capture
 fuzz_seed = $(wildcard $(call fuzz_dir,$(1))/fuzz/$(call fuzz_name,$(1))) \
 	$(fuzz_vectors_$(1))
 

@@ -281,4 +281,5 @@ CAP_TESTS := \
 
 CAP_FUZZ := \
 	cap \
+	capture \
 	model
