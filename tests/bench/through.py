@@ -15,6 +15,7 @@ import collections
 import os
 import random
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ RATE = int(os.environ.get("RATE", "1000"))
 SESSIONS = int(os.environ.get("SESSIONS", "20"))
 KB = int(os.environ.get("KB", "5"))
 WINDOW = int(os.environ.get("WINDOW", "1000"))
+PDUS = ("pdus_out", "data_out", "data_again", "acks_out", "polls", "duplicates")
 # Nothing arrives for so long: the rest is lost.
 PATIENCE = 60
 NODES = {"a": "10.142.0.1", "b": "10.142.0.2"}
@@ -112,7 +114,7 @@ class Watch:
         status = self.gateway.status()
         queue, link = status["queue"], status["links"][0]["counters"]
         return [(k, queue[k]) for k in ("commits", "transactions")] + [
-            (k, v) for k, v in link.items() if v and "tx" in k]
+            (k, v) for k, v in link.items() if v and k in PDUS]
 
 
 def watchers(directory, gateways):
@@ -175,6 +177,7 @@ def measure(a, b, sink, directory):
     with open(body, "w", encoding="ascii") as f:
         f.write(text())
     watches = [Watch(a), Watch(b)]
+    watch_sink = Watch(sink)
     others = watchers(directory, (a, b))
     begin = time.monotonic()
     sent, took = send(a.port, body)
@@ -188,6 +191,10 @@ def measure(a, b, sink, directory):
           f"{sent / last:.0f} a second")
     for w in watches:
         w.show(sent)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"smtp-source and smtp-sink: CPU a message "
+          f"{(used.ru_utime + used.ru_stime) / sent * 1e6:.0f} + "
+          f"{sum(watch_sink.cpu()) / sent * 1e6:.0f} us")
     got = sink.recipients()
     twice = sum(n - 1 for n in got.values())
     print(f"sent {sent}, arrived {len(got)}, lost {sent - len(got)}, "

@@ -42,10 +42,10 @@ def submit(port, recipient, subject, size, priority):
 
 def overtaken(silence, port, recipient, seconds=30):
     """A Flash message comes when Routine ones are on the air: how many PDUs
-    of theirs leave between its 250 and its own first PDU, and how long that
-    takes."""
-    submit(port, recipient, "flash", 500, 6)
+    of theirs leave from the beginning of its SMTP session to its own first
+    PDU, and how long that takes: no less than from its 250."""
     begin, before = time.monotonic(), len(silence.heard)
+    submit(port, recipient, "flash", 500, 6)
     while silence.count(FLASH) == 0:
         if time.monotonic() - begin > seconds:
             raise TimeoutError("the Flash message is not sent")
