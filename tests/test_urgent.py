@@ -57,10 +57,14 @@ def test_many_flash_messages_are_sent_slots_at_a_time():
             fill(shore.port, 20, 500)
             wait_for(lambda: len(shore.events("mule.sending")) == SLOTS, 20,
                      "the slots of Routine messages")
+            # As little more urgent as can be.
+            submit(shore.port, "b@ship.example", "more", 500, 1)
+            wait_for(lambda: len(shore.events("mule.sending")) == SLOTS + 1,
+                     20, "the slot of one more urgent message")
             for _ in range(SLOTS + 3):
                 submit(shore.port, "b@ship.example", "flash", 500, 6)
-            wait_for(lambda: len(shore.events("mule.sending")) == 2 * SLOTS,
-                     20, "the slots of Flash messages")
+            wait_for(lambda: len(shore.events("mule.sending"))
+                     == 2 * SLOTS + 1, 20, "the slots of Flash messages")
             # One that is between the two has none: they count all above.
             submit(shore.port, "b@ship.example", "immediate", 500, 4)
             submit(shore.port, "b@ship.example", "routine", 500, 0)
@@ -68,6 +72,7 @@ def test_many_flash_messages_are_sent_slots_at_a_time():
                      "the queue at rest")
             sent = [line.rsplit("=", 1)[1]
                     for line in shore.events("mule.sending")]
-            assert sent == [str(ROUTINE)] * SLOTS + [str(FLASH)] * SLOTS
+            assert sent == ([str(ROUTINE)] * SLOTS + [str(ROUTINE - 1)]
+                            + [str(FLASH)] * SLOTS)
         finally:
             shore.stop()
