@@ -88,6 +88,7 @@ help:
 	@echo 'make lint         formatting, static analysis, manual pages'
 	@echo 'make fuzz T=NAME  fuzz one target     (TIME=seconds; default 60)'
 	@echo 'make bench-queue  accepted messages a second beside Postfix and others, as root'
+	@echo 'make bench-through  mail through two gateways on loopback'
 	@echo 'make bench-cap    mulecap beside tshark on a capture of 1 GB'
 	@echo 'make bench-air-sim  octets on the air, and time, in virtual time'
 	@echo 'make bench-engine   what a PDU costs as messages grow in number'
@@ -399,6 +400,11 @@ bench-queue:
 	$(Q).ci/fetch-mta
 	$(Q)$(MAKE) --no-print-directory $(B)/muled
 	$(Q)set -f; MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/queue.py $(CELLS)
+
+# TIME=60 RATE=1000 SESSIONS=20: see tests/bench/through.py.
+.PHONY: bench-through
+bench-through: $(B)/muled
+	$(Q)TIME='$(TIME)' MULETEER_BUILD='$(B)' $(PYTHON) tests/bench/through.py
 
 # --- installing --------------------------------------------------------------
 

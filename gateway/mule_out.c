@@ -6,9 +6,11 @@
  * sends the first octet; so a restart sends the same octets under the same
  * Message_ID, and only to the nodes that have not acknowledged.
  *
- * Slots: at most max_in_flight messages are being packed or sent.  The rest
- * waits in the queue.  Transmissions that were under way before a restart go
- * first.
+ * Slots: a message may be packed and sent while fewer than max_in_flight are
+ * under way that are at least as urgent as it is.  So what is urgent never
+ * waits for the slot of what is not, which may be taken for days, and all
+ * priorities together have MULE_PRIORITIES times as many.  The rest waits in
+ * the queue.  Transmissions that were under way before a restart go first.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -23,6 +25,7 @@
 #include "gateway/mule_link.h"
 #include "gateway/mule_pack.h"
 #include "gateway/route.h"
+#include "mule/mule.h"
 
 /* Look again after this long when something failed. */
 #define RETRY_MS 5000
@@ -32,6 +35,7 @@ struct sending {
 	TAILQ_ENTRY(sending) entry;
 	uint64_t transmission, message;
 	uint32_t msid, group;
+	uint8_t priority;
 };
 
 struct mule_out {
@@ -39,10 +43,13 @@ struct mule_out {
 	char hop[ROUTE_HOP_MAX];
 	TAILQ_HEAD(sending_list, sending) sendings;
 	size_t nsendings;
-	size_t jobs; /* being packed or committed */
+	size_t jobs;                  /* being packed or committed */
+	size_t used[MULE_PRIORITIES]; /* slots, by both */
 	struct mule_end *ends;
 	bool asking, again, more, resuming, draining;
 	bool stale; /* the answer under way may be of what was cancelled */
+	/* Of messages with a lower octet the queue is asked, or has none. */
+	unsigned asked, none;
 	uv_timer_t retry;
 	bool retry_open, retry_closed;
 };
@@ -62,15 +69,40 @@ on_retry(uv_timer_t *t)
 	kick(t->data);
 }
 
+/* The queue may have anything. */
+static void
+look_again(struct mule_out *o)
+{
+	o->more = true;
+	o->none = 0;
+}
+
 static void
 retry_later(struct mule_out *o)
 {
-	o->more = true;
+	look_again(o);
 	if (o->retry_open)
 		uv_timer_start(&o->retry, on_retry, RETRY_MS, 0);
 }
 
 /* --- handing over to the engine --- */
+
+/* Of a job or a transmission. */
+static size_t *
+slot(struct mule_out *o, uint8_t priority)
+{
+	return &o->used[priority < MULE_PRIORITIES ? priority
+						   : MULE_PRIORITIES - 1];
+}
+
+static void
+sending_free(struct mule_out *o, struct sending *s)
+{
+	TAILQ_REMOVE(&o->sendings, s, entry);
+	o->nsendings--;
+	--*slot(o, s->priority);
+	free(s);
+}
 
 static struct sending *
 find_msid(struct mule_out *o, uint32_t msid)
@@ -135,18 +167,18 @@ submit(struct mule_out *o, const struct queue_transmission *x,
 		s->message = x->message;
 		s->msid = x->msid;
 		s->group = x->group;
+		s->priority = x->priority;
 		TAILQ_INSERT_TAIL(&o->sendings, s, entry);
 		o->nsendings++;
+		++*slot(o, s->priority);
 		rc = link_submit(o->link->link, &sub);
-		if (rc != PMUL_OK) {
-			TAILQ_REMOVE(&o->sendings, s, entry);
-			o->nsendings--;
-		}
+		if (rc != PMUL_OK)
+			sending_free(o, s);
+	} else {
+		free(s);
 	}
 	free(d);
-	if (rc != PMUL_OK)
-		free(s);
-	else
+	if (rc == PMUL_OK)
 		log_sending(o, x, len);
 	return rc;
 }
@@ -155,16 +187,18 @@ submit(struct mule_out *o, const struct queue_transmission *x,
 
 /* It came to a transmission or it did not; either way the slot is free. */
 static void
-on_packed(void *ctx, uint64_t message, const struct queue_transmission *x,
-    const uint8_t *payload, size_t len, const char *why)
+on_packed(void *ctx, uint64_t message, uint8_t priority,
+    const struct queue_transmission *x, const uint8_t *payload, size_t len,
+    const char *why)
 {
 	struct mule_out *o = ctx;
 	int rc = PMUL_OK;
 
 	o->jobs--;
+	--*slot(o, priority);
 	queue_unlease(o->link->gw->queue, o->hop, message);
 	if (x == NULL && why == NULL) {
-		o->more = true;
+		look_again(o);
 		kick(o);
 	} else if (x == NULL) {
 		log_event(GW_LOG_ERR, "mule.pack",
@@ -183,7 +217,7 @@ on_packed(void *ctx, uint64_t message, const struct queue_transmission *x,
 	}
 	if (x != NULL) {
 		/* Recipients that no one group covers come up again. */
-		o->more = true;
+		look_again(o);
 		kick(o);
 	}
 	now_idle(o);
@@ -196,6 +230,7 @@ start_job(struct mule_out *o, const struct queue_message *m)
 
 	if (rc == QUEUE_OK) {
 		o->jobs++;
+		++*slot(o, mule_priority(m->priority));
 		return;
 	}
 	log_event(GW_LOG_ERR, "mule.pack",
@@ -212,7 +247,7 @@ asked(struct mule_out *o)
 	o->asking = false;
 	if (o->again) {
 		o->again = false;
-		o->more = true;
+		look_again(o);
 	}
 }
 
@@ -221,7 +256,10 @@ on_ready(void *ctx, int rc, const struct queue_message *m, size_t n, bool more)
 {
 	struct mule_out *o = ctx;
 
-	o->more = more;
+	if (o->asked == MULE_PRIORITIES)
+		o->more = more;
+	else if (!more)
+		o->none = o->asked;
 	o->stale = false; /* leased before the change, or after it */
 	asked(o);
 	for (size_t i = 0; rc == QUEUE_OK && i < n; i++) {
@@ -289,23 +327,40 @@ resume(struct mule_out *o)
 	free(skip);
 }
 
+/* So many messages may begin, of those with an octet below *ret_below. */
+static size_t
+free_slots(const struct mule_out *o, unsigned *ret_below)
+{
+	size_t slots = o->link->cfg->max_in_flight, used = 0;
+	unsigned p = 0;
+
+	while (p < MULE_PRIORITIES && used + o->used[p] < slots)
+		used += o->used[p++];
+	*ret_below = p;
+	return slots - used;
+}
+
 static void
 kick(struct mule_out *o)
 {
-	size_t slots = o->link->cfg->max_in_flight;
-	size_t used = o->nsendings + o->jobs;
+	size_t all = o->link->cfg->max_in_flight * MULE_PRIORITIES;
+	unsigned below;
+	size_t n;
 
-	if (o->draining || o->asking || used >= slots)
+	if (o->draining || o->asking || o->nsendings + o->jobs >= all)
 		return;
 	if (o->resuming) {
 		resume(o);
 		return;
 	}
-	if (!o->more)
+	n = free_slots(o, &below);
+	if (!o->more || below <= o->none)
 		return;
-	o->more = false;
 	o->asking = true;
-	queue_ready(o->link->gw->queue, o->hop, slots - used, on_ready, o);
+	o->asked = below;
+	/* Octet and MT-PRIORITY: see mule_priority(). */
+	queue_ready_urgent(
+	    o->link->gw->queue, o->hop, 7 - (int)below, n, on_ready, o);
 }
 
 /* --- what the engine says --- */
@@ -331,9 +386,7 @@ mule_out_event(struct mule_out *o, const struct pmul_event *ev)
 		return;
 	}
 	/* DONE */
-	TAILQ_REMOVE(&o->sendings, s, entry);
-	o->nsendings--;
-	free(s);
+	sending_free(o, s);
 	kick(o);
 }
 
@@ -346,9 +399,7 @@ mule_out_cancel(struct mule_out *o, uint32_t msid)
 		o->stale = o->asking;
 		return;
 	}
-	TAILQ_REMOVE(&o->sendings, s, entry);
-	o->nsendings--;
-	free(s);
+	sending_free(o, s);
 	link_cancel(o->link->link, msid);
 	kick(o);
 }
@@ -418,7 +469,7 @@ mule_out_work(struct mule_out *o)
 {
 	if (o->asking)
 		o->again = true;
-	o->more = true;
+	look_again(o);
 	if (o->retry_open)
 		kick(o);
 }

@@ -64,7 +64,8 @@ job_free(struct job *j)
 static void
 finish(struct job *j, const struct queue_transmission *x, const char *why)
 {
-	j->done(j->ctx, j->message, x, j->copy, j->len, why);
+	j->done(j->ctx, j->message, mule_priority(j->priority), x, j->copy,
+	    j->len, why);
 	job_free(j);
 }
 

@@ -2,6 +2,7 @@
 
 #include "gateway/bearer.h"
 #include "gateway/mule_link.h"
+#include "mule/mule.h"
 
 /* Limits of one link that no site has had to change. */
 #define DESTINATIONS_MAX 4096
@@ -60,7 +61,8 @@ parameters_pmul(
 	p->pool_first = cfg->pool_first;
 	p->pool_last = cfg->pool_last;
 	p->announce_ct = (uint32_t)cfg->announce_ct;
-	p->tx_messages_max = (uint32_t)cfg->max_in_flight;
+	/* Slots for each priority: see mule_out.c. */
+	p->tx_messages_max = (uint32_t)cfg->max_in_flight * MULE_PRIORITIES;
 	p->tx_bytes_max = cfg->max_in_flight_bytes;
 	p->destinations_max = DESTINATIONS_MAX;
 	p->message_max = (uint32_t)cfg->max_message_size;

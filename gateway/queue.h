@@ -375,6 +375,9 @@ typedef void queue_ready_cb(
     void *ctx, int rc, const struct queue_message *m, size_t n, bool more);
 void queue_ready(struct queue *q, const char *hop, size_t limit,
     queue_ready_cb *cb, void *ctx);
+/* The same of messages with at least that MT-PRIORITY. */
+void queue_ready_urgent(struct queue *q, const char *hop, int priority,
+    size_t limit, queue_ready_cb *cb, void *ctx);
 void queue_unlease(struct queue *q, const char *hop, uint64_t message);
 
 /*

@@ -105,9 +105,9 @@ deliver_messages(struct queue_job *j)
 	ask_free(a);
 }
 
-void
-queue_ready(struct queue *q, const char *hop, size_t limit, queue_ready_cb *cb,
-    void *ctx)
+static void
+ask_ready(struct queue *q, const char *hop, int64_t urgency, size_t limit,
+    queue_ready_cb *cb, void *ctx)
 {
 	struct queue_ask *a =
 	    ask_new(q, hop, queue_answer_ready, deliver_messages);
@@ -117,9 +117,24 @@ queue_ready(struct queue *q, const char *hop, size_t limit, queue_ready_cb *cb,
 		return;
 	}
 	a->limit = limit;
+	a->urgency = urgency;
 	a->cb.ready = cb;
 	a->ctx = ctx;
 	ask(q, a);
+}
+
+void
+queue_ready(struct queue *q, const char *hop, size_t limit, queue_ready_cb *cb,
+    void *ctx)
+{
+	ask_ready(q, hop, INT64_MAX, limit, cb, ctx);
+}
+
+void
+queue_ready_urgent(struct queue *q, const char *hop, int priority, size_t limit,
+    queue_ready_cb *cb, void *ctx)
+{
+	ask_ready(q, hop, -priority, limit, cb, ctx);
 }
 
 void

@@ -183,6 +183,7 @@ struct queue_ask {
 	uint32_t node;
 	int64_t now_s;
 	size_t limit;
+	int64_t urgency; /* READY: the greatest that is wanted */
 	uint64_t *skip;
 	size_t nskip;
 	/* The answer. */

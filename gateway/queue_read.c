@@ -321,7 +321,7 @@ answer_ready(struct queue *q, struct queue_ask *a)
 		s = queue_stmt(q->reader, READY_NEXT);
 		queue_put_int(&s, hop);
 		rc = next_place(&s, &p);
-		if (rc != 1)
+		if (rc != 1 || p.key > a->urgency)
 			break;
 		if (leased(q, a->text, p.message))
 			continue;

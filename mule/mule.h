@@ -47,5 +47,6 @@ const char *mule_strerror(int err);
  * above 6, which the formula leaves without an octet.  At most 15.
  */
 uint8_t mule_priority(int mt_priority);
+#define MULE_PRIORITIES 16
 
 #endif

@@ -33,7 +33,7 @@ mule_priority(int mt_priority)
 
 	if (octet < 0)
 		return 0;
-	return (uint8_t)(octet > 15 ? 15 : octet);
+	return (uint8_t)(octet < MULE_PRIORITIES ? octet : MULE_PRIORITIES - 1);
 }
 
 /* Put the head right before the stream, and both at the start of the block. */

@@ -28,6 +28,37 @@ test_urgent_comes_first_then_old(void **state)
 	assert_false(f->more);
 }
 
+static size_t
+ready_urgent(struct fx *f, int priority, size_t limit)
+{
+	f->answered = false;
+	queue_ready_urgent(f->q, "mx:b", priority, limit, fx_messages, f);
+	fx_wait(f);
+	assert_int_equal(f->rc, QUEUE_OK);
+	return f->n;
+}
+
+static void
+test_what_is_less_urgent_is_neither_told_nor_leased_nor_more(void **state)
+{
+	static const int priority[] = { 0, 4, -9, 5 };
+	struct fx *f = *state;
+
+	fx_open(f);
+	for (size_t i = 0; i < 4; i++)
+		fx_add(f, "mx:b", priority[i], 1, 10);
+	assert_int_equal(ready_urgent(f, 6, 10), 0);
+	assert_false(f->more);
+	assert_int_equal(ready_urgent(f, 4, 1), 1);
+	assert_int_equal(f->got[0].m.id, 4);
+	assert_true(f->more);
+	assert_int_equal(ready_urgent(f, 4, 1), 1);
+	assert_int_equal(f->got[0].m.id, 2);
+	assert_false(f->more);
+	assert_int_equal(ready_urgent(f, -9, 10), 2);
+	assert_int_equal(f->got[0].m.id, 1);
+}
+
 static void
 test_only_the_recipients_of_the_hop_are_told(void **state)
 {
@@ -319,6 +350,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(test_urgent_comes_first_then_old),
+		FX_TEST(
+		    test_what_is_less_urgent_is_neither_told_nor_leased_nor_more),
 		FX_TEST(test_only_the_recipients_of_the_hop_are_told),
 		FX_TEST(test_leased_messages_are_not_handed_out_again),
 		FX_TEST(test_two_questions_at_once_share_no_message),

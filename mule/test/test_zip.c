@@ -239,14 +239,18 @@ test_the_link_decides(void **state)
 	    unit_read_file("tests/corpus/delivery-status.anonymized.eml", &len);
 	size_t dense = size_by(MULE_ZIP_LIBDEFLATE, mail, len, 0);
 	size_t best = size_by(MULE_ZIP_ZOPFLI, mail, len, 0);
+	size_t quick = size_by(MULE_ZIP_QUICK, mail, len, 0);
 
 	(void)state;
 	assert_true(best < dense);
+	assert_true(dense < quick);
 	assert_int_equal(size_at(75, mail, len), best);
 	assert_int_equal(size_at(300, mail, len), best);
 	assert_int_equal(size_at(1200, mail, len), dense);
-	assert_int_equal(size_at(100000000, mail, len), dense);
-	assert_int_equal(size_at(0, mail, len), dense);
+	assert_int_equal(size_at(1000000, mail, len), dense);
+	assert_int_equal(size_at(MULE_ZIP_DENSE_RATE, mail, len), dense);
+	assert_int_equal(size_at(MULE_ZIP_DENSE_RATE + 1, mail, len), quick);
+	assert_int_equal(size_at(0, mail, len), quick);
 	free(mail);
 }
 

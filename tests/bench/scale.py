@@ -1,6 +1,7 @@
 """What a long queue costs: N=100000 messages of 5 KB for one link whose node
-does not answer.  Prints memory, start-up, the first page of the list, and the
-rate at which the first and the last tenth was accepted.
+does not answer.  Prints memory, start-up, the first page of the list, the rate
+at which the first and the last tenth was accepted, and how many PDUs of these
+messages leave between the acceptance of a Flash message and its first PDU.
 """
 import os
 import subprocess
@@ -11,9 +12,12 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 os.pardir, "lib"))
 # pylint: disable=wrong-import-position
-from muleteer import BUILD, Gateway, free_port  # noqa: E402
+from muleteer import BUILD, Gateway, wait_for  # noqa: E402
+from urgent import ROUTINE, Silence, overtaken  # noqa: E402
 
 N = int(os.environ.get("N", "100000"))
+# A radio that can be heard at once, and its Routine messages never end.
+LINK = "preset: hf-9600\nhalf_duplex: false\n"
 
 
 def push(port, n):
@@ -31,8 +35,9 @@ def resident(pid):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="scale-") as directory:
+        silence = Silence()
         gw = Gateway(directory, "long", "10.142.0.1", {"ship": "10.142.0.2"},
-                     free_port(), ['domain: "*", via: mule, node: ship']
+                     silence.port, ['domain: "*", via: mule, node: ship'], LINK
                      ).start()
         try:
             for i in range(10):
@@ -52,6 +57,10 @@ def main():
                   f"{time.monotonic() - begin:.2f} s")
             time.sleep(3)
             print(f"resident after the start {resident(gw.process.pid)} KiB")
+            wait_for(lambda: silence.count(ROUTINE), 60, "a Routine PDU")
+            pdus, seconds = overtaken(silence, gw.port, "b@ship.example", 60)
+            print(f"Flash: {pdus} PDUs of Routine messages before its first, "
+                  f"{seconds:.2f} s from its SMTP session on")
         finally:
             gw.stop()
 
