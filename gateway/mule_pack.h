@@ -9,9 +9,10 @@
 #include "gateway/mule_link.h"
 
 /*
- * priority is the message's octet; x is what was committed; x and payload are valid during the call.  x NULL: why
- * says what went wrong, or is NULL when the link does not take so much: the
- * recipients have failed, their sender is told, and that is committed.
+ * priority is the message's octet; x is what was committed; x and payload are
+ * valid during the call.  x NULL: why says what went wrong, or is NULL when the
+ * link does not take so much: the recipients have failed, their sender is told,
+ * and that is committed.
  */
 typedef void mule_pack_cb(void *ctx, uint64_t message, uint8_t priority,
     const struct queue_transmission *x, const uint8_t *payload, size_t len,

@@ -126,7 +126,8 @@ pmul_rx_can_shed(
 	const struct pmul_rx *rx;
 	uint64_t sum = 0;
 
-	TAILQ_FOREACH (rx, &e->rx_open, open_link) {
+	for (rx = TAILQ_FIRST(&e->rx_open); rx != NULL;
+	     rx = TAILQ_NEXT(rx, open_link)) {
 		if (!is_stale(e, rx))
 			return false;
 		if (rx == but)
