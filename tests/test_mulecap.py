@@ -566,6 +566,13 @@ def test_a_wrong_command_line_is_said(capture, tmp_path):
         run(*bad, rc=2)
 
 
+def test_help_and_version_are_given_when_asked(capture):
+    for args in (["--help"], ["list", "--help"], ["replay", "--help", "x"]):
+        out = run(*args)
+        assert "replay" in out and "Exit status" in out
+    assert run("--version").startswith("mulecap 0.")
+
+
 def test_memory_does_not_grow_with_the_capture():
     p = subprocess.Popen([MULECAP, "list", "-"], stdin=subprocess.PIPE,
                          stdout=subprocess.DEVNULL)

@@ -81,9 +81,43 @@ usage(void)
 {
 	(void)fputs(
 	    "usage: mulecap list|show|check|extract|stats|report|replay "
-	    "[options] FILE|-i INTERFACE\n",
+	    "[options] FILE|-i INTERFACE\n"
+	    "       mulecap --help\n",
 	    stderr);
 	return CAP_UNUSABLE;
+}
+
+static int
+help(void)
+{
+	static const char text[] =
+	    "usage: mulecap COMMAND [options] FILE|-i INTERFACE\n"
+	    "  list      a line for each message and what became of it\n"
+	    "  show      PDU by PDU, every field\n"
+	    "  check     what breaks the protocol or wastes the air\n"
+	    "  extract -o DIR   write the messages to files\n"
+	    "  stats     loss, delays, goodput, overhead\n"
+	    "  report -o FILE   one page of HTML with pictures\n"
+	    "  replay    again, onto a network or into our engine\n"
+	    "Options of all:\n"
+	    "  --json               JSON instead of text\n"
+	    "  --ports LIST         UDP ports (2751-2754)\n"
+	    "  --any-port           find P_MUL on any port\n"
+	    "  --rate BPS           the rate of the link\n"
+	    "  --emcon NODE[:FROM:TO]   who is silent, and when\n"
+	    "  --source NODE, --id HEX, --type NAME, --node NODE,\n"
+	    "  --time FROM:TO       only what matches\n"
+	    "  --partial            extract: incomplete messages, too\n"
+	    "Options of replay:\n"
+	    "  --engine --config FILE [--link NAME] [--tolerance SECONDS]\n"
+	    "      [--lossless] [--all]\n"
+	    "  --onto INTERFACE [--to ADDRESS] [--speed FACTOR]\n"
+	    "      [--map OLD=NEW] [--map-id OLD=NEW]\n"
+	    "Exit status: 0 clean, 1 findings or differences, 2 unusable.\n"
+	    "See mulecap(1).\n";
+
+	(void)fputs(text, stdout);
+	return CAP_CLEAN;
 }
 
 static bool
@@ -286,6 +320,16 @@ take_option(struct cap_opts *o, int c)
 	}
 }
 
+/* What stands alone, or behind a command. */
+static bool
+asks_for(int argc, char **argv, const char *option)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], option) == 0)
+			return true;
+	return false;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -293,6 +337,10 @@ main(int argc, char **argv)
 	size_t command = 0;
 	int c, rc;
 
+	if (asks_for(argc, argv, "--help"))
+		return help();
+	if (asks_for(argc, argv, "--version"))
+		return printf("mulecap %s\n", VERSION) < 0;
 	(void)read_ports(&o, "2751-2754");
 	while (argc > 1 && command < NCOMMANDS &&
 	       strcmp(commands[command].name, argv[1]) != 0)
