@@ -2,7 +2,7 @@
 import smtplib
 import threading
 
-from muleteer import Fleet, crlf
+from muleteer import Fleet, crlf, wait_for
 
 TEXT = crlf(b"From: ops@shore.example.mil\nSubject: drain\n\n"
             + b"x" * 70 + b"\n")
@@ -49,3 +49,38 @@ def test_every_accepted_message_is_answered_when_the_daemon_stops():
         accepted = len(shore.events("smtp.accepted"))
         assert accepted >= 200
         assert answered == accepted
+
+
+def test_who_waits_for_the_disk_is_answered_before_the_daemon_stops():
+    with Fleet(1) as fleet:
+        shore = fleet["shore"]
+        with smtplib.SMTP("127.0.0.1", shore.port, timeout=20) as waiting, \
+                smtplib.SMTP("127.0.0.1", shore.port, timeout=20) as idle:
+            for s in (waiting, idle):
+                s.ehlo("client.example")
+            waiting.mail("ops@shore.example.mil")
+            waiting.rcpt("a@ship1.example.mil")
+            assert waiting.docmd("DATA")[0] == 354
+            release = shore.hold_commits()
+            waiting.send(TEXT + b".\r\n")
+            wait_for(lambda: shore.status()["queue"]["pending"], 10,
+                     "a commit under way")
+            stop = threading.Thread(target=shore.stop)
+            stop.start()
+            # Who waits for nothing is sent away at once.
+            assert idle.getreply()[0] == 421
+            waiting.sock.settimeout(0.3)
+            try:
+                early = waiting.sock.recv(1000)
+            except TimeoutError:
+                early = None
+            assert early is None and shore.running()
+            release()
+            waiting.sock.settimeout(20)
+            code, text = waiting.getreply()
+            assert (code, text[:16]) == (250, b"2.0.0 Queued as ")
+            assert waiting.quit()[0] == 221
+            stop.join()
+            assert shore.process.returncode == 0
+        (line,) = shore.events("smtp.accepted")
+        assert f"message={text[16:].decode()} " in line

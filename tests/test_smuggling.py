@@ -23,6 +23,9 @@ ENDINGS = [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r.\r\n", b"\r\n.\n", b"\r\n.\r",
 HONEST = [b"\r\n.\r\n", b"\r\n..\r\n.\r\n"]
 EVIL = (b"MAIL FROM:<evil@shore.example.mil>\r\nRCPT TO:<b@ship1.example.mil>"
         b"\r\nDATA\r\nSubject: smuggled\r\n\r\nevil\r\n")
+# What follows the first line: to end it wrongly, or the whole message.
+EVILS = [e + EVIL for e in ENDINGS] + [b"\r", b"\n", b"\r\n.\r", b"\0"]
+GOODS = [e + EVIL for e in HONEST]
 SENDER, TO = "ops@shore.example.mil", "a@ship1.example.mil"
 SHIP = 0x0a8e0002
 
@@ -76,8 +79,8 @@ def world(request, tmp_path_factory):
         w.far.stop()
 
 
-def content(word, ending):
-    return b"Subject: " + word + b"\r\n\r\nfirst" + ending + EVIL
+def content(word, rest):
+    return b"Subject: " + word + b"\r\n\r\nfirst" + rest
 
 
 def offer(port, text, how):
@@ -102,12 +105,11 @@ def test_by_smtp_one_in_at_most_one_out(world):
                              world.reports.count())
     controls = []
     for how in ("data", "bdat", "binary"):
-        for i, ending in enumerate(ENDINGS):
-            code = offer(world.shore.port, content(b"case %d" % i, ending),
-                         how)
+        for i, rest in enumerate(EVILS):
+            code = offer(world.shore.port, content(b"case %d" % i, rest), how)
             # Only what is declared binary may hold these.
             assert code == {"data": 521, "bdat": 554,
-                            "binary": 250}[how], (how, ending)
+                            "binary": 250}[how], (how, rest)
             accepted += code == 250
             controls.append(f"control {how} {i}".encode())
             world.control(controls[-1])
@@ -127,14 +129,14 @@ def test_by_radio_one_in_one_out(world, body, msid, why):
                              world.count())
     station = Station(world.fleet.channel.port)
     word = b"air %d" % msid
-    for i, ending in enumerate(ENDINGS + HONEST):
+    for i, rest in enumerate(EVILS + GOODS):
         station.send_message(msid + i, SHIP, mule_payload(
             f"<{SENDER}>{body}", [f"<{TO}>"],
-            content(b"%s %d." % (word, i), ending)))
+            content(b"%s %d." % (word, i), rest)))
         station.receive()
-    world.settle(before + len(ENDINGS + HONEST))
+    world.settle(before + len(EVILS + GOODS))
     world.control(b"control %d" % msid)
-    world.settle(before + len(ENDINGS + HONEST) + 1)
+    world.settle(before + len(EVILS + GOODS) + 1)
     # Of each either the message, as it was, or a report with its header.
     found = {}
     for m in world.far.mail("a")[mail:]:
@@ -147,10 +149,10 @@ def test_by_radio_one_in_one_out(world, body, msid, why):
         assert b"\r\nStatus: " + why + b"\r\n" in m[2]
         found.setdefault(subject, []).append(None)
     expected = {b"control %d" % msid: [b"Text."]}
-    for i, ending in enumerate(ENDINGS + HONEST):
-        text = b"first" + ending + EVIL
+    for i, rest in enumerate(EVILS + GOODS):
+        text = b"first" + rest
         expected[b"%s %d." % (word, i)] = [
             text.replace(b"\r\n", b"\n").rstrip(b"\n")
-            if ending in HONEST else None]
+            if rest in GOODS else None]
     assert found == expected
     assert not world.far.mail("b"), "a message was smuggled"

@@ -225,6 +225,8 @@ class MailServer:
 
     def be_shy(self, shy):
         """Refuse "later" with 450, or no longer."""
+        # What is in a mailbox and not yet noted would be delivered again.
+        wait_for(lambda: not self.queue(), 20, f"{self.kind} has noted all")
         self.shy = shy
         self.restart()
 
