@@ -207,6 +207,16 @@ write_output(struct conn *c)
 	return wrote;
 }
 
+/* While we stop, who has nothing under way is told so (RFC 5321 3.8). */
+static bool
+dismiss(struct conn *c)
+{
+	if (!c->in->gw->draining || c->ended || !smtp_server_idle(c->server))
+		return false;
+	smtp_server_shutdown(c->server);
+	return true;
+}
+
 static void
 read_input(struct conn *c)
 {
@@ -218,6 +228,8 @@ read_input(struct conn *c)
 
 		while (smtp_server_next_event(c->server, &ev))
 			act(c, &ev);
+		if (dismiss(c))
+			continue;
 		if (c->ended || !smtp_server_wants_input(c->server))
 			return;
 		p = stream_input(c->stream, &len);
@@ -717,10 +729,8 @@ smtp_in_drain(struct smtp_in *s)
 	stop_listening(s);
 	for (c = TAILQ_FIRST(&s->conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		if (c->closing || !smtp_server_idle(c->server))
-			continue;
-		smtp_server_shutdown(c->server);
-		pump(c);
+		if (!c->closing)
+			pump(c);
 	}
 }
 
