@@ -173,7 +173,7 @@ def test_acks_later_than_their_bound_differ(emulated, tmp_path):
         config = altered(gateways[n], tmp_path,
                          "ack_delay_upper_bound: 50ms",
                          "ack_delay_upper_bound: 1ms")
-        found += engine(pcap, config, "--lossless", "--tolerance", "0.01")[1]
+        found += engine(pcap, config, "--lossless", "--tolerance", "0.001")[1]
     assert "only our engine, after" in [f["what"] for f in found]
 
 

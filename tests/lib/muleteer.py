@@ -195,8 +195,9 @@ class Gateway(Process):
     def ask(self, **request):
         """The result of one request on the control socket."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(20)
+            # Blocking, as mulectl: with a time-out a full backlog is EAGAIN.
             s.connect(os.path.join(self.state, "control.sock"))
+            s.settimeout(20)
             s.sendall(json.dumps(request).encode() + b"\n")
             data = b""
             while not data.endswith(b"\n"):
