@@ -25,6 +25,7 @@ struct guess {
 struct search {
 	struct cap_rerun *r;
 	struct cap_tape *t;
+	enum cap_fate worst;               /* that is guessed */
 	struct guess guesses[GUESSES_MAX]; /* the best first */
 	size_t nguesses;
 	struct guess best; /* of all that were asked */
@@ -155,7 +156,7 @@ question(struct search *s, const struct guess *g, struct cap_tape_pdu *p)
 {
 	enum cap_fate was = p->fate;
 
-	for (int f = CAP_HEARD; f <= CAP_LOST; f++) {
+	for (int f = CAP_HEARD; f <= (int)s->worst; f++) {
 		p->fate = (enum cap_fate)f;
 		if (p->fate == was)
 			continue;
@@ -240,7 +241,8 @@ improve(struct search *s)
 }
 
 bool
-cap_losses_find(struct cap_rerun *r, struct cap_tape *t, bool *ret_tired)
+cap_losses_find(struct cap_rerun *r, struct cap_tape *t, enum cap_fate worst,
+    bool *ret_tired)
 {
 	struct search *s = calloc(1, sizeof(*s));
 	bool ok = s != NULL;
@@ -251,6 +253,7 @@ cap_losses_find(struct cap_rerun *r, struct cap_tape *t, bool *ret_tired)
 	if (ok) {
 		s->r = r;
 		s->t = t;
+		s->worst = worst;
 		r->after_us = 0;
 	}
 	while (ok && improve(s)) {

@@ -14,10 +14,13 @@
 #include "tools/cap_rerun.h"
 
 /*
- * Mark PDUs of t, which is r->tape, as lost so that r has as few differences as
- * can be found.  *ret_tired: the search was ended because it took too long.
+ * Mark PDUs of t, which is r->tape, as heard late or lost so that r has as few
+ * differences as can be found.  Nothing is marked as worse than worst: at a
+ * node's own interface a PDU cannot be lost, but lie there for a moment while
+ * the node sends.  *ret_tired: the search was ended because it took too long.
  * false: out of memory.
  */
-bool cap_losses_find(struct cap_rerun *r, struct cap_tape *t, bool *ret_tired);
+bool cap_losses_find(struct cap_rerun *r, struct cap_tape *t,
+    enum cap_fate worst, bool *ret_tired);
 
 #endif

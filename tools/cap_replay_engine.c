@@ -326,9 +326,10 @@ compare(struct replay *p)
 {
 	size_t skipped;
 
-	if (!p->opts->lossless &&
-	    (!cap_tape_mark_lost(&p->tape) ||
-		!cap_losses_find(&p->rerun, &p->tape, &p->tired)))
+	if (!p->opts->lossless && !cap_tape_mark_lost(&p->tape))
+		return out_of_memory();
+	if (!cap_losses_find(&p->rerun, &p->tape,
+		p->opts->lossless ? CAP_HEARD_LATE : CAP_LOST, &p->tired))
 		return out_of_memory();
 	count_losses(p);
 	p->rerun.ctx = p;
